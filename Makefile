@@ -1,0 +1,40 @@
+# Needs Python >= 3.11 with venv, git and make; each target fetches the rest.
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick check clean
+.SHELLFLAGS := -euc
+MAKEFLAGS += --no-print-directory
+
+UV := $(shell command -v uv || echo .tools/bin/uv)
+# The projects made below call uv too: they shall find the one that stands here.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+unexport VIRTUAL_ENV
+
+DEMO := build/shop-ranker
+
+help:  ## what there is to run
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(filter .tools/bin/uv,$(UV))  ## make a project from the default answers in build/ and run it end to end
+	@rm -rf $(DEMO)
+	@$(UV) run --quiet --only-group generate cookiecutter . --no-input --default-config -o build
+	@$(MAKE) -C $(DEMO)
+	@$(MAKE) -C $(DEMO) check
+	@echo "The report: $(DEMO)/runs/latest/index.html"
+
+test: check quick  ## everything: the template's own files, quick tests, whole projects (minutes)
+	@$(UV) run --quiet pytest -m full -n 2
+
+quick: $(filter .tools/bin/uv,$(UV))  ## the tests of answers and generated files (seconds)
+	@$(UV) run --quiet pytest -m "not full" -n 2
+
+check: $(filter .tools/bin/uv,$(UV))  ## ruff and mypy on the template's own Python files
+	@$(UV) run --quiet ruff check
+	@$(UV) run --quiet ruff format --check
+	@$(UV) run --quiet mypy
+
+clean:  ## remove the demo, the tools and the caches
+	@rm -rf build .venv .tools uv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.tools/bin/uv:  # no uv on this machine: one of our own, from the package index
+	@python3 -m venv .tools && .tools/bin/pip install --quiet --disable-pip-version-check uv==0.13.8

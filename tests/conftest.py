@@ -1,0 +1,71 @@
+"""What the tests share: a clean environment, and ways to make a project."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cookiecutter.main import cookiecutter
+
+TEMPLATE = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TEMPLATE))
+
+CHOICES = ("license", "python_version")
+Render = Callable[..., Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No setting of the machine or of the calling `make` reaches a project; git knows a person."""
+    config = tmp_path_factory.mktemp("git") / "config"
+    config.write_text("[user]\n\tname = Test Person\n\temail = test@example.com\n")
+    dropped = ("GIT_", "MAKE", "MFLAGS", "PYTHON", "UV_", "VIRTUAL_ENV", "COOKIECUTTER_")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(dropped) and name != "UV_CACHE_DIR":
+                patch.delenv(name)
+        patch.setenv("GIT_CONFIG_GLOBAL", str(config))
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        # `uv run` put the template's tools first on the PATH; a project has to bring its own.
+        tools = str(Path(sys.executable).parent)
+        path = [part for part in os.environ["PATH"].split(os.pathsep) if part != tools]
+        patch.setenv("PATH", os.pathsep.join(path))
+        yield
+
+
+def as_literal(text: str) -> str:
+    """The text such that Cookiecutter, which renders given answers as Jinja, gets it back."""
+    return "{% raw %}" + text + "{% endraw %}"
+
+
+def make_project(output: Path, replays: Path, **answers: str) -> Path:
+    """Make a project from the default answers and these, in this process; return its folder."""
+    project = cookiecutter(
+        str(TEMPLATE),
+        no_input=True,
+        extra_context={
+            name: text if name in CHOICES else as_literal(text) for name, text in answers.items()
+        },
+        output_dir=str(output),
+        default_config={"replay_dir": str(replays)},
+    )
+    return Path(project)
+
+
+@pytest.fixture(scope="session")
+def render(tmp_path_factory: pytest.TempPathFactory) -> Render:
+    """`make_project` in a new folder."""
+
+    def in_new_folder(**answers: str) -> Path:
+        folder = tmp_path_factory.mktemp("made")
+        return make_project(folder / "out", folder / "replays", **answers)
+
+    return in_new_folder
+
+
+@pytest.fixture(scope="session")
+def default_project(render: Render) -> Path:
+    """A project from the default answers, to look at and not to change."""
+    return render()

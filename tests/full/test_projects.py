@@ -1,0 +1,153 @@
+"""Whole projects: made, set up, checked, tested and run, as their owners would."""
+
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+
+import pytest
+
+from conftest import TEMPLATE, Render
+from scalable_ml_answers import problem_with_package, problem_with_slug
+
+pytestmark = pytest.mark.full
+
+SHARED_DATA = TEMPLATE.parent / "shared" / "data"
+TAIL = 60  # lines of a failed command's output
+
+AWKWARD = {
+    "project_name": 'The "shop\'s" ranker \\ 🛒: no {{ 7*7 }} <b> ' + "and more " * 8,
+    "project_slug": "Awkward-Name_" + "x" * 47,
+    "package_name": "awkward_" + "y" * 32,
+    "description": 'It is "quoted", \\escaped\\, 🎉: and # long, ' + "word " * 60,
+    "author_name": 'Renée "Ré" O\'Connor \\ 🎉, and others: no',
+    "author_email": "o'connor+{x}@example.com",
+}
+PROJECTS = {
+    "defaults": ("3.11", {}),
+    "awkward": ("3.11", AWKWARD),
+    "bsd-3.12": ("3.12", {"project_slug": "b", "license": "BSD-3-Clause"}),
+    "proprietary-3.13": (
+        "3.13",
+        {"project_name": "no", "license": "Proprietary", "python_version": "3.13"},
+    ),
+}
+
+
+def run(project: Path, command: str, expected: int = 0, **environment: str) -> str:
+    """Run a shell command in a project; return what it printed.
+
+    Fails the test, with the end of what it printed, where it exits with another code.
+    """
+    result = subprocess.run(
+        command,
+        shell=True,
+        cwd=project,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if result.returncode != expected:
+        tail = "\n".join(deque(result.stdout.splitlines(), maxlen=TAIL))
+        pytest.fail(f"`{command}` in {project} exited with {result.returncode}:\n{tail}", False)
+    return result.stdout
+
+
+def find_python(version: str) -> str | None:
+    """An interpreter of this version on the PATH or among those of pyenv."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    installed = sorted(pyenv.glob(f"versions/{version}.*/bin/python"))
+    on_path = shutil.which(f"python{version}")
+    for candidate in [on_path, *map(str, installed), sys.executable]:
+        if candidate is None:
+            continue
+        # pyenv puts stand-ins on the PATH for Pythons that are switched off: ask before trusting.
+        command = [candidate, "-c", "import sys; print(*sys.version_info[:2], sep='.')"]
+        said = subprocess.run(command, capture_output=True, encoding="utf-8").stdout.strip()
+        if said == version:
+            return candidate
+    return None
+
+
+def unchanged(project: Path) -> None:
+    """No file that git knows of differs from what was generated."""
+    assert run(project, "git status --porcelain --untracked-files=no") == ""
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_project(name: str, render: Render) -> None:
+    version, answers = PROJECTS[name]
+    python = find_python(version)
+    if python is None:
+        pytest.skip(f"Python {version} is not on this machine")
+    project = render(**answers)
+
+    run(project, "make setup", UV_PYTHON=python)
+    said = run(project, ".venv/bin/python -c 'import sys; print(sys.version)'")
+    assert said.startswith(version)
+    run(project, "make check", UV_PYTHON=python)
+    unchanged(project)
+    run(project, "make test", UV_PYTHON=python)
+    run(project, "make jobs", UV_PYTHON=python)
+    unchanged(project)
+
+    latest = project / "runs" / "latest"
+    manifest = json.loads((latest / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["status"] == "succeeded"
+    reports = [path for path in latest.rglob("*.html") if path.name != "index.html"]
+    assert len(reports) == 4
+    assert (latest / "index.html").is_file()
+
+    every_library_is_a_refused_name(project)
+
+
+def every_library_is_a_refused_name(project: Path) -> None:
+    """A package named like something in the project's environment would hide it."""
+    site_packages = [str(path) for path in project.glob(".venv/lib/python*/site-packages")]
+    usable: set[str] = set()
+    for distribution in importlib.metadata.distributions(path=site_packages):
+        name = distribution.metadata["Name"].replace(".", "-")
+        if name == project.name:
+            continue
+        usable.update({name} if problem_with_slug(name) is None else ())
+        tops = {
+            Path(file.parts[0]).stem for file in distribution.files or [] if file.suffix == ".py"
+        }
+        usable.update(top for top in tops if problem_with_package(top.lower()) is None)
+    assert not usable, "these belong into DEPENDENCIES of scalable_ml_answers.py"
+
+
+# --- Real tables. --------------------------------------------------------------------------------
+
+TABLES = {
+    "titanic": ("titanic.csv", "survived", "alive"),
+    "taxis": ("taxis.csv", "tip", None),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_real_table(name: str, render: Render) -> None:
+    file, target, leak = TABLES[name]
+    table = SHARED_DATA / file
+    if not table.is_file():
+        pytest.skip(f"{table} is not on this machine")
+    project = render(package_name="ranker")
+    run(project, "make setup")
+    train = f".venv/bin/python -m ranker.train data=table data.path={table} data.target={target}"
+    if leak:
+        said = run(project, train, expected=1)
+        assert leak in said
+        assert "Traceback" not in said
+        train += f" 'data.exclude=[{leak}]'"
+    run(project, train)
+    manifest = json.loads((project / "runs" / "latest" / "manifest.json").read_text())
+    assert manifest["status"] == "succeeded"
+    assert manifest["metrics"]
+    unchanged(project)

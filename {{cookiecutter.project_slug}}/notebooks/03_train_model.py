@@ -1,0 +1,88 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Train the model
+#
+# ## Purpose and audience
+#
+# Trains the model of the configuration and compares it with the baseline it must beat. For data
+# scientists. The same without a notebook:
+# `python -m {{cookiecutter.package_name}}.train`.
+#
+# ## Executive summary
+#
+# Computed at the end of this notebook; a job's report shows it here, on top.
+
+# %% tags=["parameters"]
+overrides: list[str] = []  # as on the command line: ["data.users=5000", "seed=7"]
+
+# %% [markdown]
+# ## Imports and configuration
+
+# %%
+from IPython.display import display
+
+from {{cookiecutter.package_name}}.config import load_config
+from {{cookiecutter.package_name}}.evaluation import metrics, plots
+from {{cookiecutter.package_name}}.jobs.summary import summarise
+from {{cookiecutter.package_name}}.workflow import BASELINE, train
+
+config = load_config(overrides)
+
+# %% [markdown]
+# ## 1. Train
+
+# %%
+result = train(config)
+print(result.report())
+
+# %% [markdown]
+# ## 2. How it learnt
+#
+# The rounds stop when the validation rows no longer gain.
+
+# %%
+history = result.model.history()
+if history:
+    display(plots.learning_curve(history))
+
+# %% [markdown]
+# ## 3. Against the baseline
+#
+# On validation rows. The test rows are for `04_evaluate_model`.
+
+# %%
+scores = result.evaluation.scores["valid"]
+metrics.table(scores)
+
+# %%
+metric = metrics.MAIN_METRIC[result.examples.schema.task]
+shown = [metric, *[name for name in scores[result.name] if "_at_" in name]]
+plots.compare(scores, {name: metrics.title(name) for name in shown})
+
+# %% [markdown]
+# ## Conclusions and next steps
+#
+# The run folder holds the model, its predictions and a manifest that says what they depend on.
+
+# %%
+own, baseline = scores[result.name], scores[BASELINE]
+summarise(
+    [
+        f"**{result.name}** reaches {metrics.title(metric)} **{own[metric]:.4f}** on validation "
+        f"rows; the {BASELINE} baseline {baseline[metric]:.4f}.",
+        f"Run `{result.run}`, seed {config.seed}.",
+    ],
+    run=result.run,
+    valid=own[metric],
+)

@@ -1,0 +1,123 @@
+"""Columns that give the target away: found before training, named with the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import UserError
+from .table import Table
+
+# A column that alone predicts held-back rows this well (R², or balanced accuracy scaled so that
+# chance is 0) is the target under another name, or was written down after it.
+GIVES_AWAY = 0.97
+_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Leak:
+    column: str
+    evidence: str
+
+
+def refuse_leaks(table: Table, target: str, keep: list[str]) -> None:
+    """Stop when a column gives the target away and is not named in ``keep``.
+
+    Raises:
+        UserError: with each such column, the evidence and what to do.
+    """
+    leaks = [leak for leak in find_leaks(table, target) if leak.column not in keep]
+    if leaks:
+        names = ",".join(leak.column for leak in leaks)
+        lines = "\n".join(f"  {leak.column}: {leak.evidence}" for leak in leaks)
+        raise UserError(
+            f"{table.path.name} gives the target '{target}' away:\n{lines}\n"
+            f"Leave out with  'data.exclude=[{names}]'  "
+            f"or, when it is known before {target} is,  'data.keep=[{names}]'"
+        )
+
+
+def find_leaks(table: Table, target: str) -> list[Leak]:
+    """The columns that alone, or as a sum with others, give the target away."""
+    frame = table.frame.iloc[_sample(len(table.frame))]
+    names = table.named("numeric", "boolean", "category", "date")
+    numbers = pd.DataFrame({name: _as_number(frame[name]) for name in names})
+    leaks = []
+    for name in names:
+        score = _alone(numbers[name], frame[target], table.task == "regression")
+        if score >= GIVES_AWAY:
+            leaks.append(Leak(name, f"it alone predicts held-back rows with a score of {score:.3f}"))
+    if table.task == "regression":
+        found = {leak.column for leak in leaks}
+        numeric = [name for name in table.named("numeric") if name not in found]
+        leaks += _sums(numbers[numeric], frame[target].astype(float))
+    return leaks
+
+
+def _alone(column: pd.Series, target: pd.Series, regression: bool) -> float:
+    """How well a small tree on one column predicts rows it has not seen, from 0 to 1."""
+    from sklearn.metrics import balanced_accuracy_score, r2_score
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    x = column.to_numpy(dtype=np.float64).reshape(-1, 1)
+    half = np.random.default_rng(0).random(len(x)) < 0.5  # not by row number: rows may alternate
+    kind = DecisionTreeRegressor if regression else DecisionTreeClassifier
+    y = target.to_numpy(dtype=np.float64) if regression else pd.factorize(target, sort=True)[0]
+    scores = []
+    for fit, held in ((half, ~half), (~half, half)):
+        tree = kind(max_leaf_nodes=64, min_samples_leaf=3, random_state=0).fit(x[fit], y[fit])
+        guess = tree.predict(x[held])
+        if regression:
+            scores.append(float(r2_score(y[held], guess)))
+        elif len(np.unique(y[held])) > 1:
+            scores.append(float(balanced_accuracy_score(y[held], guess, adjusted=True)))
+    return min(scores, default=0.0)
+
+
+def _sums(numbers: pd.DataFrame, target: pd.Series) -> list[Leak]:
+    """Columns that are the target plus others, such as a total: an identity, not a finding.
+
+    Each column is regressed on the target and the other columns. A sum shows weights of about one
+    on the target and on its other parts, leaves next to nothing unexplained, and clearly more
+    when the target is taken away.
+    """
+    complete = (numbers.notna().all(axis=1) & target.notna()).to_numpy()
+    if complete.sum() < 50:
+        return []
+    known, answer = numbers[complete], target[complete].to_numpy(dtype=np.float64)
+    leaks = []
+    for name in known.columns:
+        others = [other for other in known.columns if other != name]
+        rest = np.column_stack([known[others], np.ones(len(known))])
+        total = known[name].to_numpy(dtype=np.float64)
+        weights, unexplained = _regress(np.column_stack([answer, rest]), total)
+        parts = [o for o, w in zip(others, weights[1:-1], strict=True) if abs(w - 1) < 0.1]
+        if not parts or abs(weights[0] - 1) > 0.25 or unexplained > 0.02:
+            continue
+        if _regress(rest, total)[1] > 2 * unexplained:
+            what = " + ".join([str(target.name), *parts])
+            leaks.append(Leak(name, f"{what} explain {1 - unexplained:.1%} of it: it is their sum"))
+    return leaks
+
+
+def _regress(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Least squares weights, and the share of the variance of ``y`` left unexplained."""
+    weights, *_ = np.linalg.lstsq(x, y, rcond=None)
+    return weights.astype(np.float64), float(np.var(y - x @ weights) / np.var(y))
+
+
+def _as_number(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return column.astype("int64").where(column.notna()).astype("float64")
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return column.astype("float64")
+    codes = pd.Series(pd.factorize(column, sort=True)[0], index=column.index).astype("float64")
+    return codes.where(codes >= 0)
+
+
+def _sample(rows: int) -> NDArray[np.int64]:
+    """Row numbers spread evenly over the table, at most 20,000."""
+    return np.unique(np.linspace(0, rows - 1, min(rows, _ROWS)).astype(np.int64))

@@ -1,0 +1,19 @@
+"""Judge a saved model: ``python -m {{ cookiecutter.package_name }}.evaluate``.
+
+The model is loaded from its run; the data may be another, such as a week in which behaviour moved.
+"""
+
+from __future__ import annotations
+
+from .config import Config, cli
+
+
+def main(config: Config) -> None:
+    """Evaluate as ``config`` says, and print what came out."""
+    from .workflow import evaluate
+
+    print(evaluate(config).report())
+
+
+if __name__ == "__main__":
+    cli(main)

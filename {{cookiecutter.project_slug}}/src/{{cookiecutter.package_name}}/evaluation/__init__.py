@@ -1,0 +1,1 @@
+"""Metrics and figures of a model, beside those of the baseline it must beat."""

@@ -1,0 +1,236 @@
+"""Figures in the house style, each a function from numbers; :func:`save` makes files of them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.dates import ConciseDateFormatter
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ..data.examples import Schema
+from ..runs.files import write_atomic
+from .metrics import calibration_table
+
+INK, GRID = "#1f2933", "#e4e7eb"
+COLOURS = ("#2563eb", "#f59e0b", "#10b981", "#ef4444", "#8b5cf6", "#64748b")
+_STYLE: Any = {
+    "figure.dpi": 110,
+    "savefig.dpi": 110,
+    "font.family": "DejaVu Sans",  # ships with Matplotlib: the same figure on every machine
+    "font.size": 10,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 12,
+    "axes.edgecolor": "#9aa5b1",
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "axes.prop_cycle": cycler(color=COLOURS),
+}
+
+
+mpl.rcParams.update(_STYLE)
+
+
+class Chart(Figure):
+    """A figure that a notebook shows as it is, without pyplot and its global state."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        # No software name: it would change the bytes with every release of Matplotlib.
+        self.savefig(buffer, format="png", metadata={"Software": None})
+        return buffer.getvalue()
+
+
+def figure(columns: int = 1, width: float = 7.0, height: float = 4.0) -> tuple[Chart, list[Axes]]:
+    """An empty chart with ``columns`` axes side by side; sizes in inches."""
+    drawn = Chart(figsize=(width, height), layout="constrained")
+    return drawn, list(drawn.subplots(1, columns, squeeze=False)[0])
+
+
+def save(charts: Mapping[str, Chart], folder: Path) -> None:
+    """Write each chart as ``<name>.png``; equal charts give equal bytes."""
+    for name, drawn in charts.items():
+        write_atomic(folder / f"{name}.png", drawn._repr_png_())
+
+
+def standard(
+    target: NDArray[np.float64],
+    predictions: Mapping[str, NDArray[np.float64]],
+    schema: Schema,
+    importance: Mapping[str, float],
+    bins: int = 10,
+) -> dict[str, Chart]:
+    """The figures of a task: ROC and calibration, confusion, or residuals; and importance.
+
+    ``predictions`` are by model; the first is the model itself, the others are drawn beside it.
+    """
+    own = next(iter(predictions.values()))
+    drawn: dict[str, Chart] = {}
+    if schema.task == "binary":
+        drawn["roc"] = roc(target, predictions)
+        drawn["calibration"] = calibration(target, predictions, bins)
+    elif schema.task == "multiclass":
+        drawn["confusion"] = confusion(target, own.argmax(axis=1), schema.classes)
+    else:
+        drawn["residuals"] = residuals(target, own, schema.target)
+    if importance:
+        drawn["importance"] = bars(importance, "What the model uses", "share of the total")
+    return drawn
+
+
+def roc(target: NDArray[np.float64], predictions: Mapping[str, NDArray[np.float64]]) -> Chart:
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    drawn, (ax,) = figure(width=5.4, height=4.6)
+    for number, (name, predicted) in enumerate(predictions.items()):
+        x, y, _ = roc_curve(target, predicted)
+        label = f"{name}, area {roc_auc_score(target, predicted):.3f}"
+        ax.plot(x, y, label=label, color=COLOURS[number], linewidth=2)
+    ax.plot([0, 1], [0, 1], color="#9aa5b1", linestyle=":", label="chance")
+    ax.set(title="ROC curve", xlabel="false positive rate", ylabel="true positive rate")
+    ax.legend(loc="lower right")
+    return drawn
+
+
+def calibration(
+    target: NDArray[np.float64], predictions: Mapping[str, NDArray[np.float64]], bins: int
+) -> Chart:
+    drawn, (ax,) = figure(width=5.4, height=4.6)
+    highest = 0.0
+    for number, (name, predicted) in enumerate(predictions.items()):
+        table = calibration_table(target.astype(np.int64), predicted, bins)
+        highest = max(highest, table.predicted.max(), table.observed.max())
+        ax.plot(table.predicted, table.observed, "o-", label=name, color=COLOURS[number])
+    ax.plot([0, highest], [0, highest], color="#9aa5b1", linestyle=":", label="perfect")
+    ax.set(title="Calibration", xlabel="predicted probability", ylabel="observed share")
+    ax.legend(loc="upper left")
+    return drawn
+
+
+def residuals(target: NDArray[np.float64], predicted: NDArray[np.float64], name: str) -> Chart:
+    drawn, (left, right) = figure(2, width=9.5, height=4.2)
+    left.scatter(target, predicted, s=9, alpha=0.35, linewidths=0)
+    low = min(float(target.min()), float(predicted.min()))
+    high = max(float(target.max()), float(predicted.max()))
+    left.plot([low, high], [low, high], color="#9aa5b1", linestyle=":")
+    left.set(title="Predicted against true", xlabel=f"true {name}", ylabel=f"predicted {name}")
+    right.hist(target - predicted, bins=50)
+    right.axvline(0, color=INK, linewidth=1)
+    right.set(title="Residuals", xlabel="true minus predicted", ylabel="rows")
+    return drawn
+
+
+def confusion(
+    target: NDArray[np.float64], chosen: NDArray[np.int64], classes: Sequence[str]
+) -> Chart:
+    counts = np.zeros((len(classes), len(classes)))
+    np.add.at(counts, (target.astype(np.int64), chosen), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    size = min(9.0, 3.0 + 0.5 * len(classes))
+    drawn, (ax,) = figure(width=size + 0.8, height=size)
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ax.grid(visible=False)
+    if len(classes) <= 12:
+        for (i, j), share in np.ndenumerate(shares):
+            colour = "white" if share > 0.5 else INK
+            ax.text(j, i, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=8)
+    ticks = range(len(classes))
+    ax.set_xticks(ticks, classes, rotation=45, ha="right")
+    ax.set_yticks(ticks, classes)
+    ax.set(title="Where each class goes", xlabel="predicted", ylabel="true")
+    return drawn
+
+
+def bars(
+    values: Mapping[str, float], heading: str, axis: str, most: int = 15, colour: str = COLOURS[0]
+) -> Chart:
+    """Horizontal bars, the longest on top."""
+    top = sorted(values.items(), key=lambda item: (-item[1], item[0]))[:most][::-1]
+    drawn, (ax,) = figure(height=0.8 + 0.28 * max(len(top), 3))
+    ax.barh([_short(name) for name, _ in top], [value for _, value in top], color=colour)
+    ax.grid(visible=False, axis="y")
+    ax.set(title=heading, xlabel=axis)
+    return drawn
+
+
+def compare(scores: Mapping[str, Mapping[str, float]], metrics: Mapping[str, str]) -> Chart:
+    """Small bars side by side: one axis a metric (name -> title), one bar a model."""
+    drawn, axes = figure(len(metrics), width=2.6 * len(metrics) + 0.6, height=3.0)
+    for ax, (metric, name) in zip(axes, metrics.items(), strict=True):
+        values = [found[metric] for found in scores.values()]
+        shown = ax.bar(list(scores), values, color=COLOURS[: len(values)], width=0.6)
+        ax.bar_label(shown, fmt="%.3f", padding=2, fontsize=9)
+        ax.set_ylim(top=max([*values, 1e-9]) * 1.15)
+        ax.grid(visible=False)
+        ax.spines["left"].set_visible(False)
+        ax.set_yticks([])
+        ax.set(title=name)
+    return drawn
+
+
+def learning_curve(history: Mapping[str, Sequence[float]]) -> Chart:
+    drawn, (ax,) = figure(height=3.6)
+    for name, losses in history.items():
+        ax.plot(range(1, len(losses) + 1), losses, label=f"{name} rows", linewidth=2)
+    valid = np.asarray(history["valid"])
+    best = int(valid.argmin())
+    ax.axvline(best + 1, color="#9aa5b1", linestyle=":", label=f"kept: {best + 1} rounds")
+    ax.set(title="Learning curve", xlabel="round", ylabel="loss")
+    ax.legend()
+    return drawn
+
+
+def over_time(values: pd.Series, heading: str, axis: str) -> Chart:
+    """A line over the days that index ``values``."""
+    drawn, (ax,) = figure(width=8.0, height=3.2)
+    ax.plot(values.index, values, linewidth=2)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))
+    ax.set(title=heading, xlabel="day", ylabel=axis)
+    ax.set_ylim(bottom=0)
+    return drawn
+
+
+def target_by(shares: Mapping[str, pd.Series], heading: str, average: float) -> Chart:
+    """The target's average by value, one axis a column, with the overall average as a line."""
+    drawn, axes = figure(len(shares), width=4.4 * len(shares) + 0.6, height=3.8)
+    for ax, (name, found) in zip(axes, shares.items(), strict=True):
+        ax.barh([_label(value) for value in found.index][::-1], found.to_numpy()[::-1])
+        ax.axvline(average, color=INK, linestyle=":", linewidth=1)
+        ax.grid(visible=False, axis="y")
+        ax.set(title=f"{heading} by {_short(name)}")
+    return drawn
+
+
+def histogram(values: pd.Series, heading: str, axis: str) -> Chart:
+    drawn, (ax,) = figure(height=3.4)
+    ax.hist(values.dropna(), bins=60)
+    ax.set(title=heading, xlabel=axis, ylabel="rows")
+    return drawn
+
+
+def _label(value: object) -> str:
+    if isinstance(value, pd.Timestamp):
+        return f"from {value:%Y-%m-%d}"
+    return f"{value:g}" if isinstance(value, float) else _short(str(value))
+
+
+def _short(text: str, most: int = 28) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,51 @@
+"""From data to examples: the part to replace, together with ``data/``, for another problem."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ..config import Config, ShopConfig
+from ..data.examples import Examples
+
+
+def build(config: Config) -> Examples:
+    """The labelled rows that ``config`` describes, ready to be split and trained on.
+
+    Raises:
+        UserError: the data cannot be used as the configuration says.
+    """
+    if isinstance(config.data, ShopConfig):
+        from . import shop
+
+        return shop.build(config)
+    from . import table
+
+    return table.build(config)
+
+
+def describe(examples: Examples) -> pd.DataFrame:
+    """A row a feature: kind, what it means, share missing, distinct values."""
+    frame = examples.frame
+    features = examples.schema.features
+    return pd.DataFrame(
+        {
+            "kind": list(features.values()),
+            "meaning": [examples.meaning[name] for name in features],
+            "missing": [f"{frame[name].isna().mean():.1%}" for name in features],
+            "distinct": [int(frame[name].nunique()) for name in features],
+        },
+        index=pd.Index(features, name="feature"),
+    )
+
+
+def check_past(config: Config) -> str:
+    """Prove that no feature knows the future, and say how; see :mod:`.past`.
+
+    Raises:
+        AssertionError: a feature changes when later rows are taken away.
+    """
+    if isinstance(config.data, ShopConfig):
+        from .past import check_shop
+
+        return check_shop(config.data, config.training.threads)
+    return "Each feature is a column of the same row: none is computed from other rows."

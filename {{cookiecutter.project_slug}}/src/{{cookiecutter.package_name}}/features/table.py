@@ -1,0 +1,91 @@
+"""Features of your own table: its columns, and what dates say."""
+
+from __future__ import annotations
+
+import pandas as pd
+from pandas.api import types
+
+from ..config import Config, TableConfig
+from ..data.examples import Examples, Kind, Schema
+from ..data.leaks import refuse_leaks
+from ..data.table import Table, read_table
+from .declared import select
+
+
+def build(config: Config) -> Examples:
+    """Read the table, refuse columns that give the target away, and type the rest.
+
+    Raises:
+        UserError: see :func:`read_table` and :func:`refuse_leaks`.
+    """
+    assert isinstance(config.data, TableConfig)
+    table = read_table(config.data)
+    refuse_leaks(table, config.data.target, config.data.keep)
+    columns = _columns(table)
+    chosen = select(list(columns), config.features)
+    target, classes = _target(table, config.data.target)
+    frame = pd.DataFrame({name: columns[name][1] for name in chosen})
+    frame[config.data.target] = target
+    frame["#row"] = range(len(frame))
+    for name in filter(None, (config.data.time, config.data.group)):
+        frame[f"#{name}"] = _as_order(table.frame[name])
+    schema = Schema(
+        task=table.task,
+        target=config.data.target,
+        features={name: columns[name][0] for name in chosen},
+        classes=classes,
+        key=["#row"],
+        time=f"#{config.data.time}" if config.data.time else None,
+        group=f"#{config.data.group}" if config.data.group else None,
+    )
+    meaning = {name: columns[name][2] for name in chosen}
+    return Examples(frame, schema, {table.path: table.rows_read}, meaning, table.notes)
+
+
+def _columns(table: Table) -> dict[str, tuple[Kind, pd.Series, str]]:
+    """Feature name -> kind, values and meaning; a date becomes its day, weekday and hour."""
+    found: dict[str, tuple[Kind, pd.Series, str]] = {}
+    for column in table.columns:
+        values = table.frame[column.name]
+        match column.role:
+            case "numeric":
+                found[column.name] = ("numeric", values.astype("float64"), column.why)
+            case "boolean":
+                flags = values.map(lambda v: {"True": 1.0, "False": 0.0}.get(str(v)))
+                found[column.name] = ("numeric", flags.astype("float64"), column.why)
+            case "category":
+                words = values.astype("str").where(values.notna())
+                found[column.name] = ("categorical", words, column.why)
+            case "date":
+                for part, (numbers, meaning) in _date_parts(values).items():
+                    name = f"{column.name}_{part}"
+                    found[name] = ("numeric", numbers, f"{meaning} of {column.name}")
+    return found
+
+
+def _date_parts(dates: pd.Series) -> dict[str, tuple[pd.Series, str]]:
+    days = (dates - dates.min()).dt.total_seconds() // 86_400
+    parts = {
+        "day": (days, "day, counted from the first"),
+        "weekday": (dates.dt.weekday.astype("float64"), "weekday, 0 is Monday,"),
+    }
+    if (dates.dt.hour.dropna() != 0).any():
+        parts["hour"] = (dates.dt.hour.astype("float64"), "hour")
+    return parts
+
+
+def _target(table: Table, name: str) -> tuple[pd.Series, list[str]]:
+    values = table.frame[name]
+    if table.task == "regression":
+        return values.astype("float64"), []
+    codes, classes = pd.factorize(values, sort=True)
+    return pd.Series(codes, index=values.index), [str(value) for value in classes]
+
+
+def _as_order(values: pd.Series) -> pd.Series:
+    """Dates as days, text as codes: something a split can compare."""
+    if types.is_datetime64_any_dtype(values):
+        return (values - values.min()).dt.total_seconds() / 86_400
+    if types.is_numeric_dtype(values):
+        return values
+    return pd.Series(pd.factorize(values, sort=True)[0], index=values.index)

@@ -1,0 +1,20 @@
+"""Train a model: ``python -m {{ cookiecutter.package_name }}.train model=linear seed=7``.
+
+Writes a run folder with the model, its predictions, metrics and figures. The same configuration
+gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from .config import Config, cli
+
+
+def main(config: Config) -> None:
+    """Train as ``config`` says, and print what came out."""
+    from .workflow import train
+
+    print(train(config).report())
+
+
+if __name__ == "__main__":
+    cli(main)

@@ -1,0 +1,1 @@
+"""Seeds, splits and models."""

@@ -1,0 +1,49 @@
+"""What every model can do: learn, predict, and be saved without pickle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ...data.examples import Schema
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+class Model(Protocol):
+    """A fitted model.
+
+    Predictions have one row an example: shape ``(n,)`` holds the probability of class 1 for a
+    binary task and the value for a regression, shape ``(n, classes)`` the class probabilities.
+    """
+
+    schema: Schema
+
+    def predict(self, frame: pd.DataFrame) -> Floats:
+        """Predictions for rows that have the schema's feature columns."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write what does not fit into JSON below ``folder``, in the library's own format."""
+        ...
+
+    def saved(self) -> dict[str, Any]:
+        """Everything else prediction needs, as plain values for ``model.json``."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema, saved: dict[str, Any]) -> Model:
+        """The model that :meth:`save` and :meth:`saved` describe."""
+        ...
+
+    def importance(self) -> dict[str, float]:
+        """How much each feature matters to this model; the shares sum to 1."""
+        ...
+
+    def history(self) -> dict[str, list[float]]:
+        """Loss on the training and validation rows after each round; empty where there are none."""
+        ...

@@ -1,0 +1,82 @@
+"""Logistic and ridge regression; what is saved is a list of weights anyone can read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...config import LinearConfig
+from ...data.examples import Examples, Schema
+from ..splits import Split
+from .base import Floats
+from .encoding import Standardiser
+
+
+class Linear:
+    """See :class:`~.base.Model`. ``weights`` has shape ``(outputs, columns)``."""
+
+    def __init__(
+        self, schema: Schema, columns: Standardiser, weights: Floats, intercepts: Floats
+    ) -> None:
+        self.schema = schema
+        self._columns = columns
+        self._weights = weights
+        self._intercepts = intercepts
+
+    @classmethod
+    def fit(
+        cls, examples: Examples, split: Split, config: LinearConfig, seed: int, threads: int
+    ) -> Linear:
+        """Fit on the training rows alone; the solvers are deterministic."""
+        from sklearn.linear_model import LogisticRegression, Ridge
+
+        schema = examples.schema
+        train = examples.frame.iloc[split.train]
+        columns = Standardiser.fit(train, schema)
+        x, y = columns.matrix(train), train[schema.target].to_numpy()
+        if schema.task == "regression":
+            model = Ridge(alpha=max(config.l2, 1e-9), solver="cholesky").fit(x, y)
+        else:
+            strength = 1 / max(config.l2, 1e-9)
+            model = LogisticRegression(C=strength, max_iter=config.max_iterations).fit(x, y)
+        return cls(schema, columns, np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_))
+
+    def predict(self, frame: pd.DataFrame) -> Floats:
+        scores = self._columns.matrix(frame) @ self._weights.T + self._intercepts
+        if self.schema.task == "regression":
+            return np.asarray(scores[:, 0])
+        if self.schema.task == "binary":
+            return np.asarray(0.5 * (1 + np.tanh(scores[:, 0] / 2)))
+        shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+    def save(self, folder: Path) -> None:
+        """Nothing besides ``model.json``."""
+
+    def saved(self) -> dict[str, Any]:
+        return {
+            "columns": self._columns.to_dict(),
+            "weights": self._weights.tolist(),
+            "intercepts": self._intercepts.tolist(),
+        }
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema, saved: dict[str, Any]) -> Linear:
+        columns = Standardiser.from_dict(saved["columns"])
+        return cls(schema, columns, np.array(saved["weights"]), np.array(saved["intercepts"]))
+
+    def importance(self) -> dict[str, float]:
+        """Share of the sum of absolute weights; numbers are standardised, so they compare."""
+        size = dict.fromkeys(self.schema.features, 0.0)
+        for name, weight in zip(
+            self._columns.columns(), np.abs(self._weights).sum(axis=0), strict=True
+        ):
+            size[name] += float(weight)
+        total = sum(size.values()) or 1.0
+        return {name: value / total for name, value in size.items()}
+
+    def history(self) -> dict[str, list[float]]:
+        return {}

@@ -1,0 +1,49 @@
+"""What several tests need: a small shop, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when the library is loaded
+
+from {{cookiecutter.package_name}} import workflow
+from {{cookiecutter.package_name}}.config import Config, ShopConfig, load_config
+from {{cookiecutter.package_name}}.data import shop
+from {{cookiecutter.package_name}}.runs import run as run_module
+
+SHOP = ["data.users=120", "data.shard_users=50"]
+SMALL = [*SHOP, "model.rounds=30"]
+
+
+@pytest.fixture(scope="session")
+def small_shop(tmp_path_factory: pytest.TempPathFactory) -> shop.Shop:
+    config = ShopConfig(users=120, shard_users=50)
+    return shop.simulate(config, tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture
+def small_config() -> Config:
+    return load_config(SMALL)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Runs are written below a temporary folder, not below the project."""
+    monkeypatch.setattr(run_module, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(workflow, "PROJECT_ROOT", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def write_csv(tmp_path: Path):
+    """Write rows as a CSV file and return the overrides that train on it."""
+
+    def write(header: str, rows: list[str], target: str, *more: str) -> list[str]:
+        path = tmp_path / "table.csv"
+        path.write_text("\n".join([header, *rows]) + "\n")
+        return ["data=table", f"data.path={path}", f"data.target={target}", *more]
+
+    return write

@@ -1,0 +1,59 @@
+"""Every option composes, and a mistake is answered with the key and what would be valid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from {{cookiecutter.package_name}}.config import CONF, load_config
+from {{cookiecutter.package_name}}.errors import UserError
+
+NEEDS = {("data", "table"): ["data.path=x.csv", "data.target=y"]}
+OPTIONS = sorted((path.parent.name, path.stem) for path in CONF.glob("*/*.yaml"))
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_composes(group: str, option: str) -> None:
+    config = load_config([f"{group}={option}", *NEEDS.get((group, option), [])])
+    assert config.seed == 42
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("model=lienar", ["model=lienar", "boosting, linear, popularity", "'linear'"]),
+        ("model.lerning_rate=1", ["model.lerning_rate", "'learning_rate'", "max_depth"]),
+        ("seeed=1", ["seeed", "'seed'"]),
+        ("+foo=1", ["foo", "training"]),
+        ("+data.drift.foo=1", ["data.drift.foo", "strength"]),
+        ("model.max_depth=deep", ["model.max_depth", "deep", "a whole number"]),
+        ("seed=x", ["seed", "'x'", "a whole number"]),
+        ("model.max_depth=0", ["model.max_depth=0", "1 to 30"]),
+        ("training.split.kind=tiem", ["training.split.kind=tiem", "time, group"]),
+        ("data.kind=shpo", ["data.kind=shpo", "'shop'"]),
+        ("data=table", ["data.path", "is needed"]),
+        ("training.split.valid=0.8", ["leave nothing to train on"]),
+    ],
+)
+def test_a_mistake_names_the_key_and_what_is_valid(override: str, parts: list[str]) -> None:
+    with pytest.raises(UserError) as error:
+        load_config([override])
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_the_overrides_are_part_of_the_configuration() -> None:
+    assert load_config(["seed=7"]).to_dict()["overrides"] == ["seed=7"]
+
+
+def test_defaults_of_schema_and_files_agree() -> None:
+    """A schema that says something else than conf/ would mislead whoever reads it."""
+    from {{cookiecutter.package_name}} import config as schema
+
+    config = load_config()
+    for section in ("data", "features", "model", "training", "evaluation"):
+        value = getattr(config, section)
+        assert value == type(value)(), section
+    assert config.jobs.workers == schema.JobsConfig().workers
+    assert Path(CONF).is_dir()

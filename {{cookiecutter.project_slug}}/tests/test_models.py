@@ -1,0 +1,110 @@
+"""Models: saved without pickle, the same when loaded, the same for any number of threads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from {{cookiecutter.package_name}}.config import (
+    BoostingConfig,
+    LinearConfig,
+    ModelConfig,
+    PopularityConfig,
+    SplitConfig,
+)
+from {{cookiecutter.package_name}}.data.examples import Examples, Schema
+from {{cookiecutter.package_name}}.errors import UserError
+from {{cookiecutter.package_name}}.runs import sha256
+from {{cookiecutter.package_name}}.training.models import (
+    fit_model,
+    load_model,
+    save_model,
+)
+from {{cookiecutter.package_name}}.training.splits import split
+
+MODELS = [BoostingConfig(rounds=40), LinearConfig(), PopularityConfig(by="c [x]")]
+TASKS = ["binary", "multiclass", "regression"]
+
+
+def make(task: str) -> Examples:
+    """A known rule with a category, a missing value and a name that libraries stumble over."""
+    random = np.random.default_rng(1)
+    x, word = random.normal(size=600), random.integers(0, 4, 600)
+    score = x + word - 1.5 + random.normal(scale=0.3, size=600)
+    y = {"binary": score > 0, "multiclass": np.digitize(score, [-1, 1]), "regression": score}[task]
+    frame = pd.DataFrame({"x": x, "c [x]": [f"w{w}" for w in word], "y": y.astype(float)})
+    frame.loc[::17, "x"] = np.nan
+    frame.loc[::19, "c [x]"] = None
+    classes = {"binary": ["n", "y"], "multiclass": ["a", "b", "c"], "regression": []}[task]
+    schema = Schema(task, "y", {"c [x]": "categorical", "x": "numeric"}, classes)  # type: ignore[arg-type]
+    return Examples(frame, schema, {}, {})
+
+
+def fitted(config: ModelConfig, task: str, folder: Path, threads: int = 1):
+    examples = make(task)
+    parts = split(examples, SplitConfig(), 42)
+    model = fit_model(config, examples, parts, 7, threads)
+    save_model(model, folder)
+    return model, examples.frame.iloc[parts.test]
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("config", MODELS, ids=lambda c: c.name)
+def test_a_loaded_model_predicts_the_same_bits(config, task: str, tmp_path: Path) -> None:
+    model, test = fitted(config, task, tmp_path)
+    again = load_model(tmp_path)
+    assert np.array_equal(model.predict(test), again.predict(test))
+    assert list(again.schema.features) == ["c [x]", "x"]
+    assert model.predict(test).shape == ((len(test), 3) if task == "multiclass" else (len(test),))
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("config", MODELS[:2], ids=lambda c: c.name)
+def test_a_model_finds_the_rule(config, task: str, tmp_path: Path) -> None:
+    model, test = fitted(config, task, tmp_path)
+    predicted, true = model.predict(test), test.y.to_numpy()
+    if task == "regression":
+        assert np.corrcoef(predicted, true)[0, 1] > 0.8
+    else:
+        chosen = predicted.argmax(axis=1) if predicted.ndim == 2 else predicted > 0.5
+        assert (chosen == true).mean() > 0.7
+    assert sum(model.importance().values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("config", MODELS, ids=lambda c: c.name)
+def test_fitting_twice_and_with_more_threads_gives_the_same_bytes(config, tmp_path: Path) -> None:
+    for folder, threads in (("a", 1), ("b", 1), ("c", 2)):
+        fitted(config, "binary", tmp_path / folder, threads)
+    files = [p.relative_to(tmp_path / "a") for p in (tmp_path / "a").iterdir()]
+    for file in files:
+        assert len({sha256(tmp_path / folder / file) for folder in "abc"}) == 1
+
+
+@pytest.mark.parametrize("config", MODELS, ids=lambda c: c.name)
+def test_a_category_never_seen_counts_as_missing(config, tmp_path: Path) -> None:
+    model, test = fitted(config, "binary", tmp_path)
+    unseen, missing = test.copy(), test.copy()
+    unseen["c [x]"], missing["c [x]"] = "new", None
+    assert np.array_equal(model.predict(unseen), model.predict(missing))
+
+
+def test_preprocessing_is_learnt_from_training_rows_alone(tmp_path: Path) -> None:
+    examples = make("binary")
+    parts = split(examples, SplitConfig(), 42)
+    poisoned = examples.frame.copy()
+    poisoned.loc[poisoned.index[parts.test], "x"] = 1e9
+    for folder, frame in (("clean", examples.frame), ("poisoned", poisoned)):
+        model = fit_model(LinearConfig(), replace(examples, frame=frame), parts, 7, 1)
+        save_model(model, tmp_path / folder)
+    assert sha256(tmp_path / "clean/model.json") == sha256(tmp_path / "poisoned/model.json")
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"format": 99}', '{"format": 1, "name": "x"}'])
+def test_a_broken_model_file_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "model.json").write_text(content)
+    with pytest.raises(UserError, match=r"model\.json"):
+        load_model(tmp_path)

@@ -1,0 +1,81 @@
+"""The same configuration gives the same bytes, in processes that share nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from {{cookiecutter.package_name}}.config import PROJECT_ROOT, load_config
+from {{cookiecutter.package_name}}.runs import read_manifest
+from {{cookiecutter.package_name}}.workflow import evaluate, train
+
+from .conftest import SHOP, SMALL
+
+PACKAGE = train.__module__.split(".")[0]
+RESULT = ("model/", "predictions.parquet", "metrics.json")
+
+
+def train_apart(*overrides: str, **environment: str) -> dict[str, str]:
+    """Train in a process of its own; the hashes of what it made."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"{PACKAGE}.train", *SHOP, *overrides],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        cwd=PROJECT_ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    folder = PROJECT_ROOT / done.stdout.strip().splitlines()[-1].removeprefix("run ")
+    outputs = read_manifest(folder)["outputs"]
+    return {name: digest for name, digest in outputs.items() if name.startswith(RESULT)}
+
+
+def test_training_twice_gives_the_same_bytes_and_another_seed_does_not() -> None:
+    first = train_apart("model.rounds=30")
+    again = train_apart(
+        "model.rounds=30", "training.threads=1", PYTHONHASHSEED="7", OPENBLAS_NUM_THREADS="2"
+    )
+    other = train_apart("model.rounds=30", "seed=43")
+    assert len(first) == 4
+    assert first == again
+    assert first["model/booster.ubj"] != other["model/booster.ubj"]
+    assert first["predictions.parquet"] != other["predictions.parquet"]
+
+
+@pytest.mark.parametrize("model", ["linear", "popularity"])
+def test_other_models_train_from_the_same_command(model: str) -> None:
+    assert "model/model.json" in train_apart(f"model={model}")
+
+
+def test_a_saved_model_is_judged_as_it_was_when_trained(elsewhere: Path) -> None:
+    trained = train(load_config(SMALL))
+    judged = evaluate(load_config([f"evaluation.run={trained.run}"]))
+    assert judged.evaluation.scores == trained.evaluation.scores
+    moved = [f"evaluation.run={trained.run}", "data.drift.day=21", "data.drift.strength=1"]
+    assert evaluate(load_config(moved)).evaluation.scores != trained.evaluation.scores
+
+
+def test_a_sweep_makes_one_run_for_each_value() -> None:
+    command = [sys.executable, "-m", f"{PACKAGE}.train", "-m", *SHOP, "model=popularity"]
+    done = subprocess.run(
+        [*command, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=1,2"],
+        capture_output=True,
+        text=True,
+        cwd=PROJECT_ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    runs = [line for line in done.stdout.splitlines() if line.startswith("run ")]
+    seeds = {
+        json.loads((PROJECT_ROOT / line.removeprefix("run ") / "manifest.json").read_text())[
+            "seeds"
+        ]["seed"]
+        for line in runs
+    }
+    assert seeds == {1, 2}

@@ -1,0 +1,100 @@
+"""A table of one's own: what is inferred, what is refused, and how it is said."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from {{cookiecutter.package_name}} import features
+from {{cookiecutter.package_name}}.config import load_config
+from {{cookiecutter.package_name}}.errors import UserError
+
+RANDOM = random.Random(0)
+NOISE = [RANDOM.random() for _ in range(400)]
+
+
+@pytest.mark.parametrize(
+    ("targets", "task", "classes"),
+    [
+        (["0", "1"], "binary", ["0", "1"]),
+        (["yes", "no"], "binary", ["no", "yes"]),
+        (["True", "False"], "binary", ["False", "True"]),
+        (["a", "b", "c"], "multiclass", ["a", "b", "c"]),
+        (["1", "2", "3"], "multiclass", ["1", "2", "3"]),
+        ([f"{n / 10}" for n in range(90)], "regression", []),
+    ],
+)
+def test_the_task_is_inferred(write_csv, targets: list[str], task: str, classes: list[str]) -> None:
+    rows = [f"{x},{targets[i % len(targets)]}" for i, x in enumerate(NOISE)]
+    schema = features.build(load_config(write_csv("x,y", rows, "y"))).schema
+    assert (schema.task, schema.classes) == (task, classes)
+
+
+def test_rows_without_a_target_are_set_aside_and_counted(write_csv) -> None:
+    rows = [f"{x},{['a', 'b', ''][i % 3]}" for i, x in enumerate(NOISE)]
+    examples = features.build(load_config(write_csv("x,y", rows, "y")))
+    assert len(examples) == 267
+    assert "133 of 400 rows set aside: no y" in examples.notes
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_separator_is_found(tmp_path: Path, separator: str) -> None:
+    rows = [f"{x}{separator}{i % 2}" for i, x in enumerate(NOISE)]
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join([f"x{separator}y", *rows]))
+    overrides = ["data=table", f"data.path={path}", "data.target=y"]
+    assert list(features.build(load_config(overrides)).schema.features) == ["x"]
+
+
+def test_a_column_that_gives_the_target_away_stops_the_run(write_csv) -> None:
+    rows = [f"{x},{['no', 'yes'][i % 2]},{i % 2}" for i, x in enumerate(NOISE)]
+    with pytest.raises(UserError, match=r"leak: it alone .*\n.*data.exclude=\[leak\]"):
+        features.build(load_config(write_csv("x,leak,y", rows, "y")))
+    kept = features.build(load_config(write_csv("x,leak,y", rows, "y", "data.keep=[leak]")))
+    assert "leak" in kept.schema.features
+    left_out = features.build(load_config(write_csv("x,leak,y", rows, "y", "data.exclude=[leak]")))
+    assert "leak" not in left_out.schema.features
+
+
+def test_a_sum_that_holds_the_target_stops_the_run(write_csv) -> None:
+    rows = []
+    for fare, tip in zip(NOISE[:200], NOISE[200:], strict=True):
+        rows.append(f"{fare * 40:.2f},{fare * 40 + tip * 5:.2f},{tip * 5:.2f}")
+    with pytest.raises(UserError, match=r"total: tip \+ fare explain .* their sum"):
+        features.build(load_config(write_csv("fare,total,tip", rows, "tip")))
+
+
+def test_a_good_column_is_no_leak(write_csv) -> None:
+    rows = [f"{x},{int(x + NOISE[-i] / 2 > 0.75)}" for i, x in enumerate(NOISE)]
+    assert features.build(load_config(write_csv("x,y", rows, "y"))).schema.features
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"x,y\n", "the table has no rows"),
+        (b"\x00\x01\x02", "not text"),
+        (b"x,y\n\xe9,1\nb,0\n", "not UTF-8 text"),
+        (b"x,y\n" + b"1,7\n" * 30, "every row has the same value"),
+        (b"x,z\n1,2\n", "no such column"),
+        (b"x,y\n" + b"".join(b"1,t%d\n" % n for n in range(80)), "80 different texts"),
+        (b'x,y\n"1,2\n', "not a readable table"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        features.build(load_config(["data=table", f"data.path={path}", "data.target=y"]))
+
+
+def test_a_wrong_path_names_what_is_near(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("x,y\n1,2\n")
+    overrides = ["data=table", f"data.path={tmp_path}/tabel.csv", "data.target=y"]
+    with pytest.raises(UserError, match=r"no such file.*table\.csv"):
+        features.build(load_config(overrides))
