@@ -55,7 +55,7 @@ explore.describe(data)
 
 # %%
 average = data.outcome.mean()
-print(f"{data.task} of '{data.target}', {len(data.frame):,} rows: {data.measure} {average:.3g}")
+print(f"{data.task} of '{data.target}', {len(data.frame):,} rows; {data.measure} is {average:.3g}")
 if data.task == "regression":
     display(plots.histogram(data.outcome, f"Distribution of {data.target}", data.target))
 

@@ -9,10 +9,8 @@ import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when the library is loaded
 
-from {{cookiecutter.package_name}} import workflow
 from {{cookiecutter.package_name}}.config import Config, ShopConfig, load_config
 from {{cookiecutter.package_name}}.data import shop
-from {{cookiecutter.package_name}}.runs import run as run_module
 
 SHOP = ["data.users=120", "data.shard_users=50"]
 SMALL = [*SHOP, "model.rounds=30"]
@@ -29,12 +27,11 @@ def small_config() -> Config:
     return load_config(SMALL)
 
 
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Runs are written below a temporary folder, not below the project."""
-    monkeypatch.setattr(run_module, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(workflow, "PROJECT_ROOT", tmp_path)
-    return tmp_path
+@pytest.fixture(autouse=True)
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Runs of a test, of its kernels and of its commands go to a folder of their own."""
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "runs"))
+    return tmp_path / "runs"
 
 
 @pytest.fixture

@@ -33,6 +33,8 @@ def test_every_option_composes(group: str, option: str) -> None:
         ("training.split.kind=tiem", ["training.split.kind=tiem", "time, group"]),
         ("data.kind=shpo", ["data.kind=shpo", "'shop'"]),
         ("data=table", ["data.path", "is needed"]),
+        ("seed", ["seed", "KEY=VALUE"]),
+        ("data.start=é", ["data.start", "'data.start=\"é\"'"]),
         ("training.split.valid=0.8", ["leave nothing to train on"]),
     ],
 )

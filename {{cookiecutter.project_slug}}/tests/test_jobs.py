@@ -21,7 +21,6 @@ from {{cookiecutter.package_name}}.jobs import Summary, read_summary, runner, su
 from {{cookiecutter.package_name}}.jobs.outcome import fault
 from {{cookiecutter.package_name}}.jobs.spec import make_plan
 from {{cookiecutter.package_name}}.runs import open_run
-from {{cookiecutter.package_name}}.runs import run as run_module
 
 SUMMARISE = """
 from IPython.display import display
@@ -170,7 +169,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[JobsCo
 
     folder: list[Path] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "RUNS", root / "runs")
+        patch.setenv("RUNS_DIR", str(root / "runs"))
         go.folder = folder  # type: ignore[attr-defined]
         yield go
 

@@ -21,8 +21,10 @@ FIELDS = {
 }  # fmt: skip
 
 
-def test_a_manifest_says_what_a_result_depends_on(elsewhere: Path, small_config: Config) -> None:
-    table = elsewhere / "table.csv"
+def test_a_manifest_says_what_a_result_depends_on(
+    tmp_path: Path, runs: Path, small_config: Config
+) -> None:
+    table = tmp_path / "table.csv"
     table.write_text("x\n1\n")
     with open_run("train", small_config) as run:
         assert read_manifest(run.path)["status"] == "running"
@@ -36,7 +38,7 @@ def test_a_manifest_says_what_a_result_depends_on(elsewhere: Path, small_config:
     (entry,) = manifest["inputs"].values()
     assert (entry["bytes"], entry["rows"], len(entry["sha256"])) == (4, 1, 64)
     assert manifest["config"]["seed"] == small_config.seed
-    assert (elsewhere / "runs" / "latest").resolve() == run.path.resolve()
+    assert (runs / "latest").resolve() == run.path.resolve()
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def test_a_manifest_says_what_a_result_depends_on(elsewhere: Path, small_config:
     ],
 )
 def test_how_a_run_ended_is_recorded(
-    elsewhere: Path, small_config: Config, error: BaseException, status: str, cause: str
+    small_config: Config, error: BaseException, status: str, cause: str
 ) -> None:
     with pytest.raises(type(error)), open_run("train", small_config) as run:
         raise error
@@ -56,13 +58,13 @@ def test_how_a_run_ended_is_recorded(
     assert (manifest["status"], manifest["cause"]) == (status, cause)
 
 
-def test_a_mistake_of_the_user_leaves_no_run(elsewhere: Path, small_config: Config) -> None:
+def test_a_mistake_of_the_user_leaves_no_run(runs: Path, small_config: Config) -> None:
     with pytest.raises(UserError), open_run("train", small_config):
         raise UserError("no such file")
-    assert not list((elsewhere / "runs").iterdir())
+    assert not list(runs.iterdir())
 
 
-def test_the_newest_that_succeeded_is_found(elsewhere: Path, small_config: Config) -> None:
+def test_the_newest_that_succeeded_is_found(small_config: Config) -> None:
     with open_run("train", small_config) as good:
         pass
     with pytest.raises(ValueError), open_run("train", small_config):
@@ -73,7 +75,7 @@ def test_the_newest_that_succeeded_is_found(elsewhere: Path, small_config: Confi
         find_run("nothing", "train")
 
 
-def test_a_torn_manifest_is_refused(elsewhere: Path, small_config: Config) -> None:
+def test_a_torn_manifest_is_refused(small_config: Config) -> None:
     with open_run("train", small_config) as run:
         pass
     (run.path / "manifest.json").write_text('{"status": "succ')

@@ -236,6 +236,8 @@ def cli(task: Callable[[Config], None]) -> None:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run)()
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         message = _message(error, sys.argv[1:])
         if message is None:
@@ -385,7 +387,7 @@ def _compose(overrides: list[str]) -> DictConfig:
 
 def _message(error: BaseException, overrides: list[str]) -> str | None:
     """What to tell a person about ``error``; None when it is not theirs to mend."""
-    from hydra.errors import HydraException, MissingConfigException
+    from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
@@ -394,6 +396,14 @@ def _message(error: BaseException, overrides: list[str]) -> str | None:
         if isinstance(link, UserError):
             return str(link)
     for link in chain:
+        if isinstance(link, OverrideParseException):
+            key, equals, value = str(link.override).partition("=")
+            if not equals:
+                return f"{key}: an override is written KEY=VALUE."
+            return (
+                f"{key}: the value cannot be read as it stands. "
+                f"""Give it quotes of its own: '{key}="{value}"'"""
+            )
         if isinstance(link, MissingConfigException) and link.missing_cfg_file:
             return _unknown_option(str(link.missing_cfg_file), link.options or [])
     for link in chain:

@@ -78,9 +78,9 @@ def fault(notebook: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def last_place(notebook: Mapping[str, Any]) -> str:
-    """The cell an execution that did not end had reached; a count is given when a cell begins."""
+    """Where an execution that did not end was; a cell is given its count when it begins."""
     begun = [place for place, cell in _code_cells(notebook) if cell["execution_count"] is not None]
-    return begun[-1] if begun else "its start"
+    return f"in {begun[-1]}" if begun else "before its first cell"
 
 
 def plain_text(text: str) -> str:

@@ -154,7 +154,7 @@ def _cells(notebook: Mapping[str, Any], outcome: Outcome) -> Iterator[str]:
             if number == 0:
                 source = re.sub(r"\A\s*#\s[^\n]*\n?", "", source)
             if source := sections.sub("", source).strip():
-                yield f'<div class="text">{_markdown().render(source)}</div>'
+                yield f'<div class="text">{_markdown(html=True).render(source)}</div>'
         elif cell["cell_type"] == "code":
             if technical and source.strip():
                 yield f'<div class="code">{_highlight(source)}</div>'
@@ -192,10 +192,11 @@ def _output(output: Mapping[str, Any], heading: str, technical: bool) -> str:
 
 
 @cache
-def _markdown() -> Any:
+def _markdown(html: bool = False) -> Any:
+    """A renderer; HTML is let through where a person wrote it, not where data may have got in."""
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    return MarkdownIt("commonmark", {"html": html}).enable(["table", "strikethrough"])
 
 
 def _inline(text: str) -> str:
@@ -203,7 +204,7 @@ def _inline(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return escape(re.sub(r"<[^>]*>|[*_`]", "", text))
+    return escape(re.sub(r"[*`]", "", text))
 
 
 def _highlight(source: str) -> str:
@@ -211,4 +212,4 @@ def _highlight(source: str) -> str:
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
-    return str(highlight(source, PythonLexer(), HtmlFormatter(nowrap=False, cssclass="source")))
+    return str(highlight(source, PythonLexer(), HtmlFormatter(cssclass="source")))

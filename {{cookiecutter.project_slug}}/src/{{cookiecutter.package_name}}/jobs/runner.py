@@ -1,4 +1,4 @@
-"""Run a plan: ready jobs in parallel, each in a process of its own, and say truthfully how it went.
+"""Run a plan: ready jobs in parallel, each in a process of its own, and say how it really went.
 
 The processes start from a parent that has papermill loaded, so a job costs its kernel and no more.
 A job's notebook is written apart and moved to its final place when it is whole.
@@ -6,6 +6,7 @@ A job's notebook is written apart and moved to its final place when it is whole.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -181,7 +182,8 @@ class _Runner:
         process.start()
         theirs.close()
         self.running.append(Worker(outcome, task, process, ours, time.monotonic()))
-        self.board.start(job.name, len(json.loads(job.notebook.read_bytes())["cells"]))
+        cells = len(json.loads(job.notebook.read_bytes())["cells"]) + bool(outcome.parameters)
+        self.board.start(job.name, cells)
 
     def _listen(self, worker: Worker) -> None:
         try:
@@ -209,24 +211,23 @@ class _Runner:
             final = self.run.path / worker.task.output.name
             worker.task.output.replace(final)
             notebook = json.loads(final.read_bytes())
-            outcome.summary = read_summary(notebook)
             outcome.title = title(notebook)
         code = worker.process.exitcode
         found = fault(notebook) if notebook else None
-        place = last_place(notebook) if notebook else "its start"
+        place = last_place(notebook) if notebook else "before its first cell"
         if stopped and code != 0:
             limit = f" after {job.timeout:g} s, its timeout" if stopped == TIMED_OUT else ""
-            outcome.status, outcome.cause = stopped, f"stopped{limit}, in {place}"
+            outcome.status, outcome.cause = stopped, f"stopped{limit}, {place}"
         elif code != 0 or worker.said or notebook is None:
             outcome.status = FAILED
             outcome.cause = worker.said or f"its process ended with exit status {code}"
-            outcome.cause += f", in {place}"
+            outcome.cause += f", {place}"
             outcome.detail = found[1] if found else _tail(worker.task.log)
         elif found:
             outcome.status = FAILED
             outcome.cause, outcome.detail = found
         else:
-            outcome.status = SUCCEEDED
+            outcome.status, outcome.summary = SUCCEEDED, read_summary(notebook)
         self._end(outcome, notebook)
 
     def _end(self, outcome: Outcome, notebook: dict[str, Any] | None = None) -> None:
@@ -234,9 +235,8 @@ class _Runner:
 
         self.board.end(outcome)
         write_page(self.run, outcome, notebook)
-        if outcome.status == SUCCEEDED and outcome.summary.headlines:
-            summary = {"headlines": outcome.summary.headlines, "values": outcome.summary.values}
-            self.run.write_json(f"{outcome.job.name}.summary.json", summary)
+        if outcome.status == SUCCEEDED:
+            self.run.write_json(f"{outcome.job.name}.summary.json", asdict(outcome.summary))
         for name, value in outcome.summary.values.items():
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 self.run.metrics[f"{outcome.job.name}.{name}"] = value
@@ -264,9 +264,10 @@ def _stop(process: BaseProcess) -> None:
     process.terminate()
     process.join(GRACE)
     if process.is_alive() and process.pid:
-        family = psutil.Process(process.pid)
-        for member in [*family.children(recursive=True), family]:
-            member.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family = psutil.Process(process.pid)
+            for member in [*family.children(recursive=True), family]:
+                member.kill()
 
 
 def _tail(log: Path, lines: int = 8) -> str:

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from ..runs import write_atomic
 from .outcome import INJECTED
 
 ERROR_MARK = "papermill-error-cell-tag"
@@ -73,8 +74,9 @@ def work(task: Task, channel: Connection) -> None:
     except Exception as error:
         channel.send(f"{type(error).__name__}: {error}")
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # from here on there is nothing to stop
         if managers:
-            nbformat.write(_tidy(managers[0].nb), task.output)
+            write_atomic(task.output, nbformat.writes(_tidy(managers[0].nb)) + "\n")
 
 
 def _prepare(task: Task) -> None:

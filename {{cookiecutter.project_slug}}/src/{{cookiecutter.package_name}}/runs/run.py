@@ -22,7 +22,6 @@ from .files import sha256, write_atomic
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
-RUNS = PROJECT_ROOT / "runs"
 
 
 class Run:
@@ -75,6 +74,11 @@ class Run:
         return {p.relative_to(self.path).as_posix(): sha256(p) for p in files}
 
 
+def runs_folder() -> Path:
+    """``runs/`` of the project, or what the environment variable ``RUNS_DIR`` says."""
+    return Path(os.environ.get("RUNS_DIR") or PROJECT_ROOT / "runs")
+
+
 @contextmanager
 def open_run(kind: str, config: Config) -> Iterator[Run]:
     """A new run folder whose manifest is written at the start and, by how the block ended, at
@@ -83,7 +87,7 @@ def open_run(kind: str, config: Config) -> Iterator[Run]:
     A :class:`UserError` before anything was written leaves no folder behind.
     """
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
-    path = RUNS / f"{stamp}-{kind}-{secrets.token_hex(2)}"
+    path = runs_folder() / f"{stamp}-{kind}-{secrets.token_hex(2)}"
     path.mkdir(parents=True)
     run = Run(path, kind, config)
     run.save("running")
@@ -110,14 +114,14 @@ def find_run(name: str, kind: str) -> Path:
     Raises:
         UserError: there is no such run.
     """
-    folders = sorted((p for p in RUNS.glob(f"*-{kind}-*") if (p / MANIFEST).is_file()), reverse=True)
+    folders = sorted((p for p in runs_folder().glob(f"*-{kind}-*") if (p / MANIFEST).is_file()), reverse=True)
     for folder in folders:
         if name == folder.name:
             return folder
         if name == "latest" and read_manifest(folder)["status"] == "succeeded":
             return folder
     known = ", ".join(p.name for p in folders[:5]) or "none yet"
-    raise UserError(f"no {kind} run '{name}' in {RUNS}. The newest: {known}.")
+    raise UserError(f"no {kind} run '{name}' in {runs_folder()}. The newest: {known}.")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
