@@ -6,7 +6,6 @@ the key and what would have been valid.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import sys
@@ -18,7 +17,7 @@ from typing import Any, NoReturn
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from .errors import UserError
+from .errors import UserError, nearest
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 CONF = PROJECT_ROOT / "conf"
@@ -292,7 +291,7 @@ def parse(cfg: DictConfig, overrides: list[str]) -> Config:
         if choice not in schemas:
             options = ", ".join(schemas)
             raise UserError(
-                f"{name}.{decider}={choice}: unknown. Valid: {options}.{_nearest(choice, schemas)}"
+                f"{name}.{decider}={choice}: unknown. Valid: {options}.{nearest(choice, schemas)}"
             )
         parts[name] = _typed(schemas[choice], resolved[name], name)
     for name, schema in SECTIONS.items():
@@ -422,7 +421,7 @@ def _unknown_option(missing: str, options: Iterable[str]) -> str:
     group, _, option = missing.rpartition("/")
     return (
         f"{group}={option}: there is no such option. "
-        f"Valid: {', '.join(sorted(options))}.{_nearest(option, options)}"
+        f"Valid: {', '.join(sorted(options))}.{nearest(option, options)}"
     )
 
 
@@ -430,13 +429,8 @@ def _unknown_key(key: str, parent: str, known: Iterable[str]) -> str:
     full = f"{parent}.{key}" if parent else key
     return (
         f"{full}: there is no such key. "
-        f"Valid here: {', '.join(sorted(map(str, known)))}.{_nearest(key, known)}"
+        f"Valid here: {', '.join(sorted(map(str, known)))}.{nearest(key, known)}"
     )
-
-
-def _nearest(word: object, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1)
-    return f" Did you mean '{close[0]}'?" if close else ""
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,6 @@ the run (:mod:`.leaks`).
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +14,7 @@ import pandas as pd
 from pandas.api import types
 
 from ..config import PROJECT_ROOT, TableConfig
-from ..errors import UserError
+from ..errors import UserError, nearest
 from .examples import Task
 
 Role = Literal["target", "numeric", "boolean", "category", "date", "id", "constant", "text", "excluded"]
@@ -96,8 +95,7 @@ def resolve(path: str) -> Path:
         if candidate.is_file():
             return candidate.resolve()
     folder = given.parent if given.parent.is_dir() else PROJECT_ROOT
-    near = difflib.get_close_matches(given.name, [p.name for p in folder.iterdir()], n=1)
-    hint = f" Did you mean {folder / near[0]}?" if near else ""
+    hint = nearest(given.name, (p.name for p in folder.iterdir()))
     raise UserError(f"data.path={path}: there is no such file, seen from {Path.cwd()}.{hint}")
 
 
@@ -138,10 +136,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
 def _require(name: str, frame: pd.DataFrame, what: str, path: Path) -> None:
     if name not in frame.columns:
         names = [str(column) for column in frame.columns]
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
         shown = ", ".join(names[:30]) + (", …" if len(names) > 30 else "")
-        raise UserError(f"{what}: no such column in {path}. It has: {shown}.{hint}")
+        raise UserError(f"{what}: no such column in {path}. It has: {shown}.{nearest(name, names)}")
 
 
 def _typed(column: pd.Series) -> pd.Series:

@@ -7,19 +7,18 @@ types int, float, bool, str, ``Literal[...]``, ``list[X]``, ``dict[str, X]`` and
 from __future__ import annotations
 
 import ast
-import difflib
 import json
 import math
 import operator
 import re
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from ..config import PROJECT_ROOT
-from ..errors import UserError
+from ..errors import UserError, nearest
 
 SCALARS: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str}
 TYPES = "int, float, bool, str, Literal[...], list[X], dict[str, X] and X | None"
@@ -91,12 +90,6 @@ def check(
                 f"{where}: there is no parameter {name!r}. Valid: {valid}.{nearest(name, declared)}"
             )
     return {name: _coerced(value, declared[name], where) for name, value in given.items()}
-
-
-def nearest(word: object, known: Iterable[str]) -> str:
-    """A hint for a misspelt ``word``, with a leading space; empty when nothing is near."""
-    close = difflib.get_close_matches(str(word), list(known), n=1)
-    return f" Did you mean '{close[0]}'?" if close else ""
 
 
 def shown(path: Path) -> str:

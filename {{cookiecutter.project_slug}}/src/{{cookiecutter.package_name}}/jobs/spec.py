@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..config import PROJECT_ROOT, JobConfig, JobsConfig
-from ..errors import UserError
-from .parameters import Parameter, check, nearest, read_parameters, shown
+from ..errors import UserError, nearest
+from .parameters import Parameter, check, read_parameters, shown
 from .summary import Summary
 
 AUDIENCES = ("technical", "business")
