@@ -13,7 +13,7 @@ import yaml
 
 from .notebooks import Finding, Rule, report
 
-SEE = "Mend the value, or the schema in src/*/config.py"
+SEE = "Mend the value, or the schema in src/*/config/schema.py"
 CF501 = Rule(
     "CF501",
     "the configuration does not compose",

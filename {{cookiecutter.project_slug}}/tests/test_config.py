@@ -25,6 +25,7 @@ def test_every_option_composes(group: str, option: str) -> None:
         ("model=lienar", ["model=lienar", "boosting, linear, popularity", "'linear'"]),
         ("model.lerning_rate=1", ["model.lerning_rate", "'learning_rate'", "max_depth"]),
         ("seeed=1", ["seeed", "'seed'"]),
+        ("data.foo.bar=1", ["data.foo", "users"]),
         ("+foo=1", ["foo", "training"]),
         ("+data.drift.foo=1", ["data.drift.foo", "strength"]),
         ("model.max_depth=deep", ["model.max_depth", "deep", "a whole number"]),

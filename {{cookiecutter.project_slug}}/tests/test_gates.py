@@ -326,7 +326,7 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(PROJECT / "conf", copy)
     (tmp_path / "pyproject.toml").write_text(f'[tool.gates]\npackage = "{PACKAGE}"\n')
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(f"{PACKAGE}.config.CONF", copy)
+    monkeypatch.setattr(f"{PACKAGE}.config.load.CONF", copy)
     return copy
 
 

@@ -1,5 +1,7 @@
-"""The models by name. To add one: a module beside these, its schema in ``config.py``, a line here,
-and ``conf/model/<name>.yaml``.
+"""The models by name.
+
+To add one: a module beside these, its settings in ``config/schema.py``, a line here, and
+``conf/model/<name>.yaml``.
 """
 
 from __future__ import annotations

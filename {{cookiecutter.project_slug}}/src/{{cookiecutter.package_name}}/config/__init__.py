@@ -1,0 +1,37 @@
+"""The configuration: its schema, and the two ways in, a function and a command line."""
+
+from .cli import cli
+from .load import CONF, PROJECT_ROOT, load_config
+from .schema import (
+    BoostingConfig,
+    Config,
+    DriftConfig,
+    FeaturesConfig,
+    JobConfig,
+    JobsConfig,
+    LinearConfig,
+    ModelConfig,
+    PopularityConfig,
+    ShopConfig,
+    SplitConfig,
+    TableConfig,
+)
+
+__all__ = [
+    "CONF",
+    "PROJECT_ROOT",
+    "BoostingConfig",
+    "Config",
+    "DriftConfig",
+    "FeaturesConfig",
+    "JobConfig",
+    "JobsConfig",
+    "LinearConfig",
+    "ModelConfig",
+    "PopularityConfig",
+    "ShopConfig",
+    "SplitConfig",
+    "TableConfig",
+    "cli",
+    "load_config",
+]

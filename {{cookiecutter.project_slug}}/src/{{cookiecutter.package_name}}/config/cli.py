@@ -1,0 +1,69 @@
+"""The command line of every entry point: one configuration, or a sweep over several."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from omegaconf import DictConfig
+
+from ..errors import UserError
+from .load import CONF, message, parse
+from .schema import Config
+
+
+def cli(task: Callable[[Config], None]) -> None:
+    """Run ``task`` with the configuration of the command line; ``-m`` sweeps over values.
+
+    Exit status: 0 done, 1 with one message when the user can mend it, 130 on Ctrl-C.
+    """
+    pin_environment()
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+
+    # Hydra's own error printing hides the key; it raises instead, and we translate.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+
+    def run(cfg: DictConfig) -> None:
+        try:
+            task(parse(cfg, list(HydraConfig.get().overrides.task)))
+        except UserError as error:  # here, before Hydra adds lines of its own
+            _fail(str(error))
+
+    run.__module__ = "__main__"
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run)()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        explained = message(error, sys.argv[1:])
+        if explained is None:
+            raise
+        _fail(explained)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def pin_environment() -> None:
+    """Fix what a process can only be given at its start: the hash seed and BLAS threads.
+
+    Set order depends on the hash seed and BLAS sums on the thread count, so a program that was
+    started without them is started again, in place, with them.
+    """
+    wanted = {
+        "PYTHONHASHSEED": "0",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads must not burn the cores of their neighbours
+    }
+    if any(os.environ.get(name) != value for name, value in wanted.items()):
+        os.environ.update(wanted)
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -1,0 +1,193 @@
+"""Compose ``conf/`` into typed objects. A mistake is answered with the key and what is valid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from ..errors import UserError, nearest
+from .schema import BOUNDS, GROUPS, SECTIONS, VARIANTS, Config, JobConfig, JobsConfig
+
+PROJECT_ROOT = Path(__file__).resolve().parents[3]
+CONF = PROJECT_ROOT / "conf"
+
+
+def load_config(overrides: Sequence[str] = ()) -> Config:
+    """Compose ``conf/config.yaml`` with ``overrides`` as a command line would.
+
+    Raises:
+        UserError: an override names an unknown key or option, or a value has the wrong type.
+    """
+    return parse(_compose(list(overrides)), list(overrides))
+
+
+def parse(cfg: DictConfig, overrides: list[str]) -> Config:
+    """Check a composed configuration against the schema and return it as typed objects.
+
+    Raises:
+        UserError: as for :func:`load_config`.
+    """
+    cfg = cfg.copy()
+    OmegaConf.set_struct(cfg, False)
+    cfg["overrides"] = overrides
+    try:
+        resolved = OmegaConf.to_container(cfg, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"conf: {str(error).splitlines()[0]}") from error
+    assert isinstance(resolved, dict)
+    known = {*VARIANTS, *SECTIONS, "seed", "overrides"}
+    for key in resolved:
+        if key not in known:
+            raise UserError(_unknown_key(str(key), "", known))
+    parts: dict[str, Any] = {"overrides": overrides}
+    for name, (decider, schemas) in VARIANTS.items():
+        choice = resolved[name].get(decider)
+        if choice not in schemas:
+            options = ", ".join(schemas)
+            raise UserError(
+                f"{name}.{decider}={choice}: unknown. Valid: {options}.{nearest(choice, schemas)}"
+            )
+        parts[name] = _typed(schemas[choice], resolved[name], name)
+    for name, schema in SECTIONS.items():
+        parts[name] = _typed(schema, resolved[name], name)
+    parts["seed"] = _typed(_Seed, {"seed": resolved["seed"]}, "").seed
+    config = Config(**parts)
+    _check_bounds(config)
+    return config
+
+
+@dataclass
+class _Seed:
+    seed: int = 42
+
+
+def _typed(schema: type, values: Mapping[str, Any], where: str) -> Any:
+    """``values`` as an object of ``schema``; ``where`` is the dotted path of the section."""
+    _check_keys(schema, values, where)
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
+    except MissingMandatoryValue as error:
+        key = f"{where}.{error.full_key}" if where else error.full_key
+        raise UserError(f"{key} is needed: give {key}=VALUE on the command line.") from error
+    except OmegaConfBaseException as error:
+        key = ".".join(filter(None, [where, error.full_key]))
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{key}: {reason}. Expected {_expected(schema, error.full_key)}."
+        ) from error
+
+
+def _check_keys(schema: type, values: Mapping[str, Any], where: str) -> None:
+    known = {f.name: f for f in fields(schema)}
+    for key, value in values.items():
+        if key not in known:
+            raise UserError(_unknown_key(key, where, known))
+        default = known[key].default_factory
+        if is_dataclass(default) and isinstance(default, type) and isinstance(value, Mapping):
+            _check_keys(default, value, f"{where}.{key}")
+    if schema is JobsConfig:
+        for name, job in (values.get("graph") or {}).items():
+            _check_keys(JobConfig, job, f"{where}.graph.{name}")
+
+
+def _check_bounds(config: Config) -> None:
+    for key, (valid, what) in BOUNDS.items():
+        value: Any = config
+        for part in key.split("."):
+            value = getattr(value, part, None)
+        if value is not None and not valid(value):
+            raise UserError(f"{key}={value}: must be {what}.")
+    split = config.training.split
+    if split.valid + split.test >= 0.95:
+        raise UserError(
+            f"training.split.valid={split.valid} and training.split.test={split.test} "
+            "leave nothing to train on."
+        )
+
+
+def _expected(schema: type, key: str | None) -> str:
+    names = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
+    for part in (key or "").split("."):
+        match = next((f for f in fields(schema) if f.name == part), None)
+        if match is None:
+            break
+        if isinstance(match.default_factory, type) and is_dataclass(match.default_factory):
+            schema = match.default_factory
+            continue
+        return names.get(str(match.type), str(match.type))
+    return "a value of the schema's type (src/*/config/schema.py)"
+
+
+def _compose(overrides: list[str]) -> DictConfig:
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.initialize import get_gh_backup, restore_gh_from_backup
+
+    # A command line that is running has Hydra in use already; it gets its own back afterwards.
+    before = get_gh_backup()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose("config", overrides=overrides)
+    except Exception as error:
+        explained = message(error, overrides)
+        if explained is None:
+            raise
+        raise UserError(explained) from error
+    finally:
+        restore_gh_from_backup(before)
+
+
+def message(error: BaseException, overrides: list[str]) -> str | None:
+    """What to tell a person about ``error``; None when it is not theirs to mend."""
+    from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    for link in chain:
+        if isinstance(link, UserError):
+            return str(link)
+    for link in chain:
+        if isinstance(link, OverrideParseException):
+            key, equals, value = str(link.override).partition("=")
+            if not equals:
+                return f"{key}: an override is written KEY=VALUE."
+            return (
+                f"{key}: the value cannot be read as it stands. "
+                f"""Give it quotes of its own: '{key}="{value}"'"""
+            )
+        if isinstance(link, MissingConfigException) and link.missing_cfg_file:
+            return _unknown_option(str(link.missing_cfg_file), link.options or [])
+    for link in chain:
+        if isinstance(link, OmegaConfBaseException) and link.full_key:
+            parent, _, key = str(link.full_key).rpartition(".")
+            # The same options chosen, nothing else changed: what is valid depends on them.
+            composed = _compose([o for o in overrides if o.partition("=")[0] in GROUPS])
+            found = OmegaConf.select(composed, parent) if parent else composed
+            known = [str(each) for each in found or () if each != "overrides"]
+            return _unknown_key(key, parent, known)
+    if any(isinstance(link, HydraException) for link in chain):
+        return " ".join(str(error).split())
+    return None
+
+
+def _unknown_option(missing: str, options: Iterable[str]) -> str:
+    group, _, option = missing.rpartition("/")
+    return (
+        f"{group}={option}: there is no such option. "
+        f"Valid: {', '.join(sorted(options))}.{nearest(option, options)}"
+    )
+
+
+def _unknown_key(key: str, parent: str, known: Iterable[str]) -> str:
+    full = f"{parent}.{key}" if parent else key
+    return (
+        f"{full}: there is no such key. "
+        f"Valid here: {', '.join(sorted(map(str, known)))}.{nearest(key, known)}"
+    )

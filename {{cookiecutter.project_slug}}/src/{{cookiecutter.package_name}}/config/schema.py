@@ -1,0 +1,199 @@
+"""The typed schema of ``conf/``: what may be set, of which type, within which bounds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from omegaconf import OmegaConf
+
+MISSING: Any = "???"
+
+
+@dataclass
+class DriftConfig:
+    day: int | None = None
+    strength: float = 0.5
+
+
+@dataclass
+class ShopConfig:
+    kind: str = "shop"
+    users: int = 1000
+    days: int = 28
+    items: int = 400
+    categories: int = 12
+    visits: float = 5.0
+    slate: int = 20
+    start: str = "2026-01-05"
+    seed: int = 42
+    shard_users: int = 500
+    drift: DriftConfig = field(default_factory=DriftConfig)
+
+
+@dataclass
+class TableConfig:
+    kind: str = "table"
+    path: str = MISSING
+    target: str = MISSING
+    task: str = "auto"
+    group: str | None = None
+    time: str | None = None
+    exclude: list[str] = field(default_factory=list)
+    keep: list[str] = field(default_factory=list)
+
+
+@dataclass
+class FeaturesConfig:
+    include: list[str] = field(default_factory=lambda: ["*"])
+    exclude: list[str] = field(default_factory=list)
+
+
+@dataclass
+class BoostingConfig:
+    name: str = "boosting"
+    rounds: int = 400
+    early_stopping: int = 30
+    learning_rate: float = 0.08
+    max_depth: int = 6
+    min_child_weight: float = 5.0
+    subsample: float = 0.8
+    colsample: float = 0.8
+    l2: float = 1.0
+
+
+@dataclass
+class LinearConfig:
+    name: str = "linear"
+    l2: float = 1.0
+    max_iterations: int = 500
+
+
+@dataclass
+class PopularityConfig:
+    name: str = "popularity"
+    by: str = "item"
+    prior_weight: float = 20.0
+
+
+@dataclass
+class SplitConfig:
+    kind: str = "auto"
+    valid: float = 0.25
+    test: float = 0.25
+
+
+@dataclass
+class TrainingConfig:
+    split: SplitConfig = field(default_factory=SplitConfig)
+    threads: int = 2
+
+
+@dataclass
+class EvaluationConfig:
+    run: str = "latest"
+    top_k: int = 10
+    bins: int = 10
+
+
+@dataclass
+class JobConfig:
+    notebook: str = MISSING
+    needs: list[str] = field(default_factory=list)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    timeout: int = 600
+    audience: str = "technical"
+
+
+@dataclass
+class JobsConfig:
+    workers: int = 2
+    only: list[str] = field(default_factory=list)
+    graph: dict[str, JobConfig] = field(default_factory=dict)
+
+
+DataConfig = ShopConfig | TableConfig
+ModelConfig = BoostingConfig | LinearConfig | PopularityConfig
+
+
+@dataclass
+class Config:
+    """Everything a run depends on, resolved and checked."""
+
+    data: DataConfig
+    features: FeaturesConfig
+    model: ModelConfig
+    training: TrainingConfig
+    jobs: JobsConfig
+    evaluation: EvaluationConfig
+    seed: int
+    overrides: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as plain values, for a manifest."""
+        plain = OmegaConf.to_container(OmegaConf.create(_plain(self)))
+        assert isinstance(plain, dict)
+        return {str(key): value for key, value in plain.items()}
+
+
+# The sections that hold one of several schemas, the key that decides, and the schemas by its value.
+VARIANTS: dict[str, tuple[str, dict[str, type]]] = {
+    "data": ("kind", {"shop": ShopConfig, "table": TableConfig}),
+    "model": (
+        "name",
+        {"boosting": BoostingConfig, "linear": LinearConfig, "popularity": PopularityConfig},
+    ),
+}
+SECTIONS: dict[str, type] = {
+    "features": FeaturesConfig,
+    "training": TrainingConfig,
+    "jobs": JobsConfig,
+    "evaluation": EvaluationConfig,
+}
+GROUPS = ("data", "features", "model", "training", "jobs")  # the folders of conf/
+# Values a type alone cannot bound: key -> (test, what would be valid).
+BOUNDS: dict[str, tuple[Callable[[Any], object], str]] = {
+    "data.users": (lambda v: v >= 1, "1 or more"),
+    "data.days": (lambda v: v >= 4, "4 or more, so that there is something to hold back"),
+    "data.items": (lambda v: v >= 2, "2 or more"),
+    "data.categories": (lambda v: 1 <= v <= 64, "1 to 64"),
+    "data.visits": (lambda v: v >= 1, "1 or more"),
+    "data.slate": (lambda v: 2 <= v <= 1000, "2 to 1000"),
+    "data.shard_users": (lambda v: v >= 1, "1 or more"),
+    "data.start": (lambda v: re.fullmatch(r"\d{4}-\d\d-\d\d", v), "a day such as 2026-01-05"),
+    "data.drift.strength": (lambda v: 0 <= v <= 1, "0 to 1"),
+    "data.task": (
+        lambda v: v in ("auto", "binary", "multiclass", "regression"),
+        "auto, binary, multiclass or regression",
+    ),
+    "model.rounds": (lambda v: v >= 1, "1 or more"),
+    "model.early_stopping": (lambda v: v >= 1, "1 or more"),
+    "model.max_depth": (lambda v: 1 <= v <= 30, "1 to 30"),
+    "model.learning_rate": (lambda v: 0 < v <= 1, "more than 0, at most 1"),
+    "model.subsample": (lambda v: 0 < v <= 1, "more than 0, at most 1"),
+    "model.colsample": (lambda v: 0 < v <= 1, "more than 0, at most 1"),
+    "model.l2": (lambda v: v >= 0, "0 or more"),
+    "model.prior_weight": (lambda v: v > 0, "more than 0"),
+    "model.max_iterations": (lambda v: v >= 1, "1 or more"),
+    "training.threads": (lambda v: v >= 1, "1 or more"),
+    "training.split.kind": (
+        lambda v: v in ("auto", "time", "group", "stratified", "random"),
+        "auto, time, group, stratified or random",
+    ),
+    "training.split.valid": (lambda v: 0 < v < 0.9, "between 0 and 0.9"),
+    "training.split.test": (lambda v: 0 < v < 0.9, "between 0 and 0.9"),
+    "evaluation.top_k": (lambda v: v >= 1, "1 or more"),
+    "evaluation.bins": (lambda v: 2 <= v <= 100, "2 to 100"),
+    "jobs.workers": (lambda v: v >= 1, "1 or more"),
+    "seed": (lambda v: 0 <= v < 2**32, "0 to 4294967295"),
+}
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return value
