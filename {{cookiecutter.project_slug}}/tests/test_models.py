@@ -92,6 +92,19 @@ def test_a_category_never_seen_counts_as_missing(config, tmp_path: Path) -> None
     assert np.array_equal(model.predict(unseen), model.predict(missing))
 
 
+@pytest.mark.parametrize("config", MODELS, ids=lambda c: c.name)
+@pytest.mark.parametrize("seen", [[0, 1], [0, 2]])
+def test_a_class_without_training_rows_is_possible(config, seen: list[int]) -> None:
+    examples = make("multiclass")
+    parts = split(examples, SplitConfig(), 42)
+    known = np.isin(examples.frame.y.to_numpy()[parts.train], seen)
+    model = fit_model(config, examples, replace(parts, train=parts.train[known]), 7, 1)
+    predicted = model.predict(examples.frame)
+    assert predicted.shape == (600, 3)
+    assert predicted.sum(axis=1) == pytest.approx(1)
+    assert predicted[:, seen].sum(axis=1).mean() > 0.5
+
+
 def test_preprocessing_is_learnt_from_training_rows_alone(tmp_path: Path) -> None:
     examples = make("binary")
     parts = split(examples, SplitConfig(), 42)

@@ -93,6 +93,35 @@ def test_a_file_that_cannot_be_used_is_refused(
         features.build(load_config(["data=table", f"data.path={path}", "data.target=y"]))
 
 
+def test_infinite_numbers_count_as_missing_and_are_said(write_csv) -> None:
+    rows = [f"{'inf' if i == 5 else x},{i % 2}" for i, x in enumerate(NOISE)]
+    examples = features.build(load_config(write_csv("x,y", rows, "y")))
+    assert examples.frame["x"].isna().sum() == 1
+    assert "x: 1 infinite numbers count as missing" in examples.notes
+
+
+@pytest.mark.parametrize(("key", "kept"), [("group", 350), ("time", 350)])
+def test_rows_without_a_group_or_time_are_set_aside(write_csv, key: str, kept: int) -> None:
+    rows = [f"{x},{i % 2},{'' if i % 8 == 0 else i % 30}" for i, x in enumerate(NOISE)]
+    examples = features.build(load_config(write_csv("x,y,k", rows, "y", f"data.{key}=k")))
+    assert len(examples) == kept
+    assert "50 of 400 rows set aside: no k" in examples.notes
+
+
+def test_a_time_that_does_not_order_is_refused(write_csv) -> None:
+    rows = [f"{x},{i % 2},t{i % 5}" for i, x in enumerate(NOISE)]
+    with pytest.raises(UserError, match=r"data\.time=k: holds neither dates nor numbers"):
+        features.build(load_config(write_csv("x,y,k", rows, "y", "data.time=k")))
+
+
+def test_a_table_of_nothing_to_learn_from_is_refused(write_csv) -> None:
+    rows = [f"{i},same,{i % 2}" for i in range(400)]
+    with pytest.raises(
+        UserError, match=r"no column is left to learn from\. id: .*; c: always same"
+    ):
+        features.build(load_config(write_csv("id,c,y", rows, "y")))
+
+
 def test_a_wrong_path_names_what_is_near(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("x,y\n1,2\n")
     overrides = ["data=table", f"data.path={tmp_path}/tabel.csv", "data.target=y"]

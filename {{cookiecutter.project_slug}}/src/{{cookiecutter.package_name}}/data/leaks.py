@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from .table import Table
 # chance is 0) is the target under another name, or was written down after it.
 GIVES_AWAY = 0.97
 _ROWS = 20_000
+_FEWEST = 40  # rows under which a perfect column may be chance
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ def refuse_leaks(table: Table, target: str, keep: list[str]) -> None:
 
 def find_leaks(table: Table, target: str) -> list[Leak]:
     """The columns that alone, or as a sum with others, give the target away."""
+    if len(table.frame) < _FEWEST:
+        return []
     frame = table.frame.iloc[_sample(len(table.frame))]
     names = table.named("numeric", "boolean", "category", "date")
     numbers = pd.DataFrame({name: _as_number(frame[name]) for name in names})
@@ -59,7 +63,7 @@ def find_leaks(table: Table, target: str) -> list[Leak]:
 
 def _alone(column: pd.Series, target: pd.Series, regression: bool) -> float:
     """How well a small tree on one column predicts rows it has not seen, from 0 to 1."""
-    from sklearn.metrics import balanced_accuracy_score, r2_score
+    from sklearn.metrics import r2_score
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     x = column.to_numpy(dtype=np.float64).reshape(-1, 1)
@@ -68,13 +72,23 @@ def _alone(column: pd.Series, target: pd.Series, regression: bool) -> float:
     y = target.to_numpy(dtype=np.float64) if regression else pd.factorize(target, sort=True)[0]
     scores = []
     for fit, held in ((half, ~half), (~half, half)):
-        tree = kind(max_leaf_nodes=64, min_samples_leaf=3, random_state=0).fit(x[fit], y[fit])
+        tree = kind(max_leaf_nodes=64, min_samples_leaf=3, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # many classes for few rows: we know
+            tree.fit(x[fit], y[fit])
         guess = tree.predict(x[held])
         if regression:
             scores.append(float(r2_score(y[held], guess)))
-        elif len(np.unique(y[held])) > 1:
-            scores.append(float(balanced_accuracy_score(y[held], guess, adjusted=True)))
-    return min(scores, default=0.0)
+        else:
+            scores.append(_above_chance(y[held], guess))
+    return min(scores)
+
+
+def _above_chance(target: NDArray[np.int64], guess: NDArray[np.int64]) -> float:
+    """Balanced accuracy, scaled so that chance is 0 and perfect is 1."""
+    right = pd.Series(target == guess).groupby(target).mean()
+    chance = 1 / len(right)
+    return float((right.mean() - chance) / (1 - chance)) if len(right) > 1 else 0.0
 
 
 def _sums(numbers: pd.DataFrame, target: pd.Series) -> list[Leak]:

@@ -19,6 +19,8 @@ from .examples import Task
 
 Role = Literal["target", "numeric", "boolean", "category", "date", "id", "constant", "text", "excluded"]
 MAX_CLASSES = 50
+_LEARNABLE = ("numeric", "boolean", "category", "date")
+_LARGEST = 3e38  # what single precision holds, and the boosting library computes with
 _MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?"]
 
 
@@ -64,14 +66,22 @@ def read_table(config: TableConfig) -> Table:
         for name in getattr(config, key):
             _require(name, frame, f"data.{key}={name}", path)
 
-    notes = []
-    missing = frame[config.target].isna()
-    if missing.any():
-        notes.append(f"{int(missing.sum())} of {rows_read} rows set aside: no {config.target}")
-        frame = frame[~missing].reset_index(drop=True)
+    frame, notes = _bounded(frame)
+    for name in dict.fromkeys(filter(None, (config.target, config.group, config.time))):
+        missing = frame[name].isna()
+        if missing.all():
+            raise UserError(f"{path}: no row has a value of {name}.")
+        if missing.any():
+            notes.append(f"{int(missing.sum())} of {rows_read} rows set aside: no {name}")
+            frame = frame[~missing].reset_index(drop=True)
     frame = frame.apply(_typed)
+    if config.time and not _orders(frame[config.time]):
+        raise UserError(f"data.time={config.time}: holds neither dates nor numbers.")
     task = _task(frame[config.target], config)
     columns = [_column(frame, name, config) for name in frame.columns]
+    if not any(column.role in _LEARNABLE for column in columns):
+        why = "; ".join(f"{c.name}: {c.why}" for c in columns if c.role != "target")
+        raise UserError(f"{path}: no column is left to learn from. {why}.")
     read_as = {"numeric": "numbers", "boolean": "true or false", "category": "categories", "date": "dates"}
     for role, words in read_as.items():
         if names := [column.name for column in columns if column.role == role]:
@@ -133,6 +143,17 @@ def _read_csv(path: Path) -> pd.DataFrame:
     )
 
 
+def _bounded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The table with infinite numbers as missing ones, and a note for each column that had some."""
+    notes, bounded = [], {}
+    for name, column in frame.items():
+        if types.is_float_dtype(column) and (endless := column.abs() > _LARGEST).any():
+            notes.append(f"{name}: {int(endless.sum())} infinite numbers count as missing")
+            column = column.where(~endless)
+        bounded[name] = column
+    return pd.DataFrame(bounded), notes
+
+
 def _require(name: str, frame: pd.DataFrame, what: str, path: Path) -> None:
     if name not in frame.columns:
         names = [str(column) for column in frame.columns]
@@ -150,6 +171,10 @@ def _typed(column: pd.Series) -> pd.Series:
         if dates.notna().sum() == len(text):
             return pd.Series(dates, index=column.index, name=column.name)
     return column.astype("str").where(column.notna())
+
+
+def _orders(column: pd.Series) -> bool:
+    return types.is_datetime64_any_dtype(column) or types.is_numeric_dtype(column)
 
 
 def _task(target: pd.Series, config: TableConfig) -> Task:

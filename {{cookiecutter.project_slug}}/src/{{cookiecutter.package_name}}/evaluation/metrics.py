@@ -70,7 +70,9 @@ def score(
         return {
             "log_loss": float(sk.log_loss(target, predicted, labels=labels)),
             "accuracy": float(sk.accuracy_score(target, chosen)),
-            "macro_f1": float(sk.f1_score(target, chosen, average="macro", labels=labels)),
+            "macro_f1": float(
+                sk.f1_score(target, chosen, average="macro", labels=labels, zero_division=0)
+            ),
         }
     found = {
         "roc_auc": float(sk.roc_auc_score(target, predicted)),

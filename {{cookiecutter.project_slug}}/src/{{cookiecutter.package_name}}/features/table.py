@@ -67,7 +67,7 @@ def _date_parts(dates: pd.Series) -> dict[str, tuple[pd.Series, str]]:
     days = (dates - dates.min()).dt.total_seconds() // 86_400
     parts = {
         "day": (days, "day, counted from the first"),
-        "weekday": (dates.dt.weekday.astype("float64"), "weekday, 0 is Monday,"),
+        "weekday": (dates.dt.day_of_week.astype("float64"), "weekday, 0 is Monday,"),
     }
     if (dates.dt.hour.dropna() != 0).any():
         parts["hour"] = (dates.dt.hour.astype("float64"), "hour")
@@ -83,7 +83,7 @@ def _target(table: Table, name: str) -> tuple[pd.Series, list[str]]:
 
 
 def _as_order(values: pd.Series) -> pd.Series:
-    """Dates as days, text as codes: something a split can compare."""
+    """Dates as days and the text of a group as codes: something a split can compare."""
     if types.is_datetime64_any_dtype(values):
         return (values - values.min()).dt.total_seconds() / 86_400
     if types.is_numeric_dtype(values):

@@ -62,8 +62,8 @@ def split(examples: Examples, config: SplitConfig, seed: int) -> Split:
     parts = [np.flatnonzero(part == number) for number in range(3)]
     for name, found in zip(("train", "valid", "test"), parts, strict=True):
         targets = frame[schema.target].to_numpy()[found]
-        if len(found) == 0 or (schema.task != "regression" and len(np.unique(targets)) < 2):
-            what = "no rows" if len(found) == 0 else "one class only"
+        if len(np.unique(targets)) < 2:
+            what = "no rows" if len(found) == 0 else f"one value of {schema.target} only"
             raise UserError(
                 f"the {name} part of the split ({how}) has {what}: {len(frame)} rows are too few, "
                 "or training.split.valid and training.split.test leave too little."

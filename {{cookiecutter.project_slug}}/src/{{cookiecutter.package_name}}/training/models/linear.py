@@ -42,7 +42,10 @@ class Linear:
         else:
             strength = 1 / max(config.l2, 1e-9)
             model = LogisticRegression(C=strength, max_iter=config.max_iterations).fit(x, y)
-        return cls(schema, columns, np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_))
+        weights, intercepts = np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_)
+        if schema.task == "multiclass":
+            weights, intercepts = _all_classes(model.classes_, weights, intercepts, schema)
+        return cls(schema, columns, weights, intercepts)
 
     def predict(self, frame: pd.DataFrame) -> Floats:
         scores = self._columns.matrix(frame) @ self._weights.T + self._intercepts
@@ -80,3 +83,16 @@ class Linear:
 
     def history(self) -> dict[str, list[float]]:
         return {}
+
+
+def _all_classes(
+    seen: Any, weights: Floats, intercepts: Floats, schema: Schema
+) -> tuple[Floats, Floats]:
+    """A row for each class of the schema; one without training rows is all but impossible."""
+    if len(seen) == 2:  # the library keeps one row for two classes
+        weights, intercepts = np.vstack([0 * weights, weights]), np.append(0.0, intercepts)
+    every = np.zeros((len(schema.classes), weights.shape[1]))
+    start = np.full(len(schema.classes), intercepts.min() - 20.0)
+    rows = np.asarray(seen, dtype=np.int64)
+    every[rows], start[rows] = weights, intercepts
+    return every, start
