@@ -24,6 +24,8 @@ def explained(column: pd.Series, outcome: pd.Series) -> float:
     The correlation ratio η² (Pearson, 1905), less what as many random groups would explain.
     """
     total = float(outcome.var(ddof=0))
+    if total == 0:
+        return 0.0
     groups = outcome.groupby(bins(column), observed=True, dropna=False)
     means, sizes = groups.mean(), groups.size()
     between = float((sizes * (means - outcome.mean()) ** 2).sum() / len(outcome))
