@@ -72,3 +72,5 @@ def test_a_sweep_makes_one_run_for_each_value(runs: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = {read_manifest(folder)["seeds"]["seed"] for folder in runs.glob("*-train-*")}
     assert found == {1, 2}
+    assert len(list(runs.glob("sweeps/*/multirun.yaml"))) == 1
+    assert not (PROJECT_ROOT / "multirun.yaml").exists()

@@ -10,7 +10,7 @@ from typing import NoReturn
 from omegaconf import DictConfig
 
 from ..errors import UserError
-from .load import CONF, message, parse
+from .load import CONF, PROJECT_ROOT, message, parse
 from .schema import Config
 
 
@@ -23,6 +23,7 @@ def cli(task: Callable[[Config], None]) -> None:
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
+    os.environ.setdefault("RUNS_DIR", str(PROJECT_ROOT / "runs"))
     # Hydra's own error printing hides the key; it raises instead, and we translate.
     os.environ["HYDRA_FULL_ERROR"] = "1"
 
