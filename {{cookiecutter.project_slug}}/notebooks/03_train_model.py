@@ -44,7 +44,7 @@ config = load_config(overrides)
 
 # %%
 result = train(config)
-print(result.report())
+print(result.report("valid"))
 
 # %% [markdown]
 # ## 2. How it learnt

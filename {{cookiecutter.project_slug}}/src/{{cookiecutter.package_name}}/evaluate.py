@@ -9,10 +9,10 @@ from .config import Config, cli
 
 
 def main(config: Config) -> None:
-    """Evaluate as ``config`` says, and print what came out."""
+    """Evaluate as ``config`` says, and print how it does on the test rows."""
     from .workflow import evaluate
 
-    print(evaluate(config).report())
+    print(evaluate(config).report("test"))
 
 
 if __name__ == "__main__":

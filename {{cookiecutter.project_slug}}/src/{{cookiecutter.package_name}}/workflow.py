@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from . import features
 from .config import PROJECT_ROOT, Config, load_config
@@ -34,15 +35,15 @@ class Result:
     split: Split
     evaluation: Evaluation
 
-    def report(self) -> str:
-        """The outcome in a few lines for a terminal."""
+    def report(self, part: Literal["valid", "test"]) -> str:
+        """The outcome on one part of the split, in a few lines for a terminal."""
         lines = list(self.examples.notes)
         sizes = ", ".join(f"{len(rows):,} {part}" for part, rows in self.split.parts().items())
         schema = self.examples.schema
         lines.append(f"{schema.task} of '{schema.target}', {len(schema.features)} features")
         lines.append(f"{len(self.examples):,} rows ({self.split.how}): {sizes}")
-        scores = self.evaluation.scores["test"]
-        lines.append(f"{'test':<20}" + "".join(f"{name:>14}" for name in scores))
+        scores = self.evaluation.scores[part]
+        lines.append(f"{part:<20}" + "".join(f"{name:>14}" for name in scores))
         for metric in scores[self.name]:
             row = "".join(f"{found[metric]:>14.4f}" for found in scores.values())
             lines.append(f"{title(metric):<20}{row}")
