@@ -78,7 +78,7 @@ def describe(overview: Overview) -> pd.DataFrame:
                 "values": shown,
             }
         )
-    return pd.DataFrame(rows).set_index("column")
+    return pd.DataFrame(rows).set_index("column").rename_axis(index=None)
 
 
 def strength(overview: Overview) -> dict[str, float]:

@@ -120,6 +120,6 @@ def slices(examples: Examples, split: Split, predicted: NDArray[np.float64]) -> 
             tables.append(found[found.rows >= 20])
     if not tables:
         return pd.DataFrame(columns=["rows", "true", "predicted"])
-    table = pd.concat(tables)
+    table = pd.concat(tables).rename_axis(index=None)
     gap = (table.true - table.predicted).abs() * np.sqrt(table.rows)
     return table.loc[gap.sort_values(ascending=False, kind="stable").index].head(12).round(4)

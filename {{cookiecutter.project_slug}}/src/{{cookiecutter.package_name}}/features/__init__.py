@@ -34,7 +34,7 @@ def describe(examples: Examples) -> pd.DataFrame:
             "missing": [f"{frame[name].isna().mean():.1%}" for name in features],
             "distinct": [int(frame[name].nunique()) for name in features],
         },
-        index=pd.Index(features, name="feature"),
+        index=list(features),
     )
 
 
