@@ -38,6 +38,18 @@ PROJECTS = {
 }
 
 
+# A schema whose defaults differ from conf/ would mislead whoever reads it.
+SCHEMA_AGREES = """
+from importlib import import_module
+from pathlib import Path
+package = next(Path("src").iterdir()).name
+config = import_module(package + ".config").load_config()
+for name in ("data", "features", "model", "training", "evaluation"):
+    section = getattr(config, name)
+    assert section == type(section)(), name
+"""
+
+
 def run(project: Path, command: str, expected: int = 0, **environment: str) -> str:
     """Run a shell command in a project; return what it printed.
 
@@ -90,6 +102,7 @@ def test_project(name: str, render: Render) -> None:
     project = render(**answers)
 
     run(project, "make setup", UV_PYTHON=python)
+    run(project, f".venv/bin/python -c '{SCHEMA_AGREES}'")
     said = run(project, ".venv/bin/python -c 'import sys; print(sys.version)'")
     assert said.startswith(version)
     run(project, "make check", UV_PYTHON=python)
@@ -150,3 +163,31 @@ def test_real_table(name: str, render: Render) -> None:
     assert manifest["status"] == "succeeded"
     assert manifest["metrics"]
     unchanged(project)
+    if name == "titanic":
+        make_it_the_default(project, table)
+        run(project, "make check")
+        run(project, "make test")
+
+
+def make_it_the_default(project: Path, table: Path) -> None:
+    """What the project's README says about one's own data, and other settings changed as well."""
+    conf = project / "conf"
+    option = (conf / "data" / "table.yaml").read_text()
+    for before, after in (
+        ("path: ???", f"path: {table}"),
+        ("target: ???", "target: survived"),
+        ("exclude: []", "exclude: [alive]"),
+    ):
+        assert before in option
+        option = option.replace(before, after)
+    (conf / "data" / "mine.yaml").write_text(option)
+    entry = (conf / "config.yaml").read_text()
+    for before, after in (
+        ("- data: shop", "- data: mine"),
+        ("- model: boosting", "- model: linear"),
+        ("seed: 42", "seed: 7"),
+    ):
+        assert before in entry
+        entry = entry.replace(before, after)
+    (conf / "config.yaml").write_text(entry)
+    run(project, "git add --all")

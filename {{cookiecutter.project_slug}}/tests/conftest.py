@@ -12,8 +12,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when the libra
 from {{cookiecutter.package_name}}.config import Config, ShopConfig, load_config
 from {{cookiecutter.package_name}}.data import shop
 
-SHOP = ["data.users=120", "data.shard_users=50"]
-SMALL = [*SHOP, "model.rounds=30"]
+# Options are named, so that the tests hold whatever conf/config.yaml makes the default.
+SHOP = ["data=shop", "features=all", "data.users=120", "data.shard_users=50"]
+SMALL = [*SHOP, "model=boosting", "model.rounds=30"]
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -324,6 +325,9 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the project's configuration that may be spoilt."""
     copy = tmp_path / "conf"
     shutil.copytree(PROJECT / "conf", copy)
+    entry = copy / "config.yaml"  # whatever options the project has made its defaults
+    text = re.sub(r"- data: \w+", "- data: shop", entry.read_text())
+    entry.write_text(re.sub(r"- model: \w+", "- model: boosting", text))
     (tmp_path / "pyproject.toml").write_text(f'[tool.gates]\npackage = "{PACKAGE}"\n')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(f"{PACKAGE}.config.load.CONF", copy)
