@@ -1,6 +1,6 @@
 # Needs Python >= 3.11 with venv, git and make; each target fetches the rest.
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check clean
+.PHONY: help demo test quick check gates-page bench clean
 .SHELLFLAGS := -euc
 MAKEFLAGS += --no-print-directory
 
@@ -12,7 +12,7 @@ unexport VIRTUAL_ENV
 DEMO := build/shop-ranker
 
 help:  ## what there is to run
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(filter .tools/bin/uv,$(UV))  ## make a project from the default answers in build/ and run it end to end
 	@rm -rf $(DEMO)
@@ -31,6 +31,12 @@ check: $(filter .tools/bin/uv,$(UV))  ## ruff and mypy on the template's own Pyt
 	@$(UV) run --quiet ruff check
 	@$(UV) run --quiet ruff format --check
 	@$(UV) run --quiet mypy
+
+gates-page: $(filter .tools/bin/uv,$(UV))  ## write docs/gates.md anew: every rule, its fault and the result (minutes)
+	@WRITE_PAGE=1 $(UV) run --quiet pytest -m full tests/full/test_mutations.py
+
+bench: $(filter .tools/bin/uv,$(UV))  ## the gates against the usual chain of tools (minutes); ARGS="--only commit"
+	@UV=$(UV) $(UV) run --quiet python benchmarks/gates.py $(ARGS)
 
 clean:  ## remove the demo, the tools and the caches
 	@rm -rf build .venv .tools uv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,7 +1,9 @@
 """What the tests share: a clean environment, and ways to make a project."""
 
 import os
+import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ sys.path.insert(0, str(TEMPLATE))
 
 CHOICES = ("license", "python_version")
 Render = Callable[..., Path]
+TAIL = 60  # lines of a failed command's output
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,6 +36,28 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         path = [part for part in os.environ["PATH"].split(os.pathsep) if part != tools]
         patch.setenv("PATH", os.pathsep.join(path))
         yield
+
+
+def run(project: Path, command: str, expected: int = 0, **environment: str) -> str:
+    """Run a shell command in a project; return what it printed.
+
+    Fails the test, with the end of what it printed, where it exits with another code.
+    """
+    result = subprocess.run(
+        command,
+        shell=True,
+        cwd=project,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if result.returncode != expected:
+        tail = "\n".join(deque(result.stdout.splitlines(), maxlen=TAIL))
+        pytest.fail(f"`{command}` in {project} exited with {result.returncode}:\n{tail}", False)
+    return result.stdout
 
 
 def as_literal(text: str) -> str:

@@ -6,19 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections import deque
 from pathlib import Path
 
 import pytest
 
-from conftest import TEMPLATE, Render
+from conftest import TEMPLATE, Render, run
 from scalable_ml_answers import problem_with_package, problem_with_slug
 
 pytestmark = pytest.mark.full
 
 SHARED_DATA = TEMPLATE.parent / "shared" / "data"
-TAIL = 60  # lines of a failed command's output
-
 AWKWARD = {
     "project_name": 'The "shop\'s" ranker \\ 🛒: no {{ 7*7 }} <b> ' + "and more " * 8,
     "project_slug": "Awkward-Name_" + "x" * 47,
@@ -48,28 +45,6 @@ for name in ("data", "features", "model", "training", "evaluation"):
     section = getattr(config, name)
     assert section == type(section)(), name
 """
-
-
-def run(project: Path, command: str, expected: int = 0, **environment: str) -> str:
-    """Run a shell command in a project; return what it printed.
-
-    Fails the test, with the end of what it printed, where it exits with another code.
-    """
-    result = subprocess.run(
-        command,
-        shell=True,
-        cwd=project,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    )
-    if result.returncode != expected:
-        tail = "\n".join(deque(result.stdout.splitlines(), maxlen=TAIL))
-        pytest.fail(f"`{command}` in {project} exited with {result.returncode}:\n{tail}", False)
-    return result.stdout
 
 
 def find_python(version: str) -> str | None:

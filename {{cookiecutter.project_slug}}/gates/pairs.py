@@ -1,267 +1,374 @@
-"""NB301-NB303: a notebook and its script say the same, and no edit of either is ever lost.
+"""NB301-NB304: a notebook and its script say the same, and no edit of either is ever lost.
 
-People edit the ``.py``; the ``.ipynb`` without outputs is for Jupyter and papermill. Which side
-follows is decided by content: the side that still is as it was when both were last in step (noted
-in git's own folder), or else as in git's HEAD. When both have changed, nothing is written.
+Both are compared, cell by cell, with what they held when they were last in step (noted in git's
+own folder), or else in git's HEAD. What one side changed the other takes over, from both sides at
+once if need be; where both changed the same cell nothing is written. File times decide nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
-import hashlib
-import json
 import re
-import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .notebooks import (
-    NB300,
-    Finding,
-    Rule,
-    Unreadable,
-    canonical,
-    find,
-    read,
-    read_text,
-    report,
-    source,
-    write,
-)
-from .outputs import clean
+from . import halves, percent
+from .files import Notebook, Unreadable, find, parse, source, write
+from .gate import Context, Gate
+from .halves import SIDES, Pair
+from .merge import Merge, Version, merge
+from .rules import Finding, Rule
+from .stamps import Stamps, digest, git, hashes, revisions
 
 NB301 = Rule(
     "NB301",
     "the .py and the .ipynb are out of step",
     "reviews read the one and jobs run the other",
-    "Run `make sync`",
+    "Run `make sync`, or `python -m gates.pairs --fix FILE`: no edit is lost",
+    bad="""\
+01_clicks.py:     clicks = rows[rows.event == "click"]
+01_clicks.ipynb:  clicks = rows""",
+    good="""\
+01_clicks.py:     clicks = rows[rows.event == "click"]
+01_clicks.ipynb:  clicks = rows[rows.event == "click"]""",
 )
 NB302 = Rule(
     "NB302",
-    "the .py and the .ipynb differ, and it is not certain that only one was changed",
+    "the .py and the .ipynb differ, and only a person can say which is right",
     "whichever followed the other, an edit could be lost",
-    "If one is not staged, `git add` both; otherwise decide with "
-    "`python -m gates.pairs --from py FILE` or `--from ipynb FILE`",
+    "Decide with `python -m gates.pairs --from py FILE` or `--from ipynb FILE`: it wins where both "
+    "changed, other edits of both are kept. Is one of them not staged, `git add` both first",
+    bad="""\
+both said:        users: int = 1000
+01_clicks.py:     users: int = 5000
+01_clicks.ipynb:  users: int = 200""",
+    good="""\
+both said:        users: int = 1000
+01_clicks.py:     users: int = 5000
+01_clicks.ipynb:  users: int = 1000   <- only one was changed: this one follows""",
 )
 NB303 = Rule(
     "NB303",
     "the header of the .py is not in the project's form",
     "versions of tools in it would change with every machine",
-    "Run `make sync`",
+    "Run `make sync`, or `python -m gates.pairs --fix FILE`",
+    bad="""\
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6""",
+    good="""\
+#       format_name: percent""",
+    story=True,
 )
-RULES = (NB301, NB302, NB303)
+NB304 = Rule(
+    "NB304",
+    "a cell that the .py cannot hold as it is",
+    "read back from there it would be split, joined with the next or changed: nothing is written, "
+    "so that it cannot be lost",
+    "Write it otherwise: no line that begins like '# %%', no string without an end, no indented "
+    "'x = !command'; or take the cells of the .py: `python -m gates.pairs --from py FILE`",
+    bad="""\
+a cell of 01_clicks.ipynb:
+    print("first half")
+    # %% second half   <- in the .py, this begins another cell""",
+    good="""\
+a cell of 01_clicks.ipynb:
+    print("first half")
+    # second half""",
+)
+RULES = (NB301, NB302, NB303, NB304)
 
-FORMAT = "py:percent"
-HEADER = re.compile(r"\A# ---\n(#.*\n)*?# ---\n")
-VERSIONS = re.compile(r"^# +(format_version|jupytext_version):.*\n", re.MULTILINE)
-
-Content = list[tuple[str, str, str]]
-
-
-class Stamps:
-    """For each pair the hash of its last content in step, and of the two files then."""
-
-    path: Path | None
-    root: Path
-
-    def __init__(self) -> None:
-        answer = _git(Path.cwd(), "rev-parse", "--git-path", "gates-pairs.json", "--show-toplevel")
-        places = [Path(line) for line in (answer or "").splitlines()]
-        self.path, self.root = places or (None, Path.cwd())
-        self.known: dict[str, list[str]] = {}
-        if self.path and self.path.is_file():
-            self.known = json.loads(self.path.read_text())
-        self.before = dict(self.known)
-
-    def content(self, notebook: Path) -> str | None:
-        return self.known.get(self._key(notebook), [None])[0]
-
-    def unchanged(self, notebook: Path) -> bool:
-        """Whether neither file has changed since they were in step: nothing need be parsed."""
-        return self.known.get(self._key(notebook), [])[1:] == _files(notebook)
-
-    def note(self, notebook: Path, content: Content) -> None:
-        self.known[self._key(notebook)] = [_digest(content), *_files(notebook)]
-
-    def save(self) -> None:
-        if self.path and self.known != self.before:
-            write(self.path, json.dumps(self.known, indent=1, sort_keys=True) + "\n")
-
-    def _key(self, notebook: Path) -> str:
-        full = notebook.resolve()
-        return str(full.relative_to(self.root) if full.is_relative_to(self.root) else full)
+MISSING = "missing"
 
 
-def check(path: Path, stamps: Stamps) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class Verdict:
+    """How a pair is to be brought in step, and whether that is certain or for a person to say."""
+
+    what: str
+    merge: Merge
+    certain: bool = True
+    detail: str = ""
+
+
+def check(path: Path, context: Context) -> Iterator[Finding]:
     """Findings for the pair of the notebook ``path``; of the two files one may be missing."""
-    script = path.with_suffix(".py")
-    if stamps.unchanged(path):
-        return
-    for there, absent in ((path, script), (script, path)):
-        if not absent.is_file():
-            yield Finding(NB301, there, f"{absent.name} is missing")
-            return
-    left, right = _read_script(read_text(script)), _through_script(read(path))
-    if _content(left) == _content(right):
-        text = read_text(script)
-        if _split(text)[0] != _split(_as_script(left))[0]:
-            yield Finding(NB303, script)
-        else:
-            stamps.note(path, _content(left))
-        return
-    side = _changed_side(path, _content(left), _content(right), stamps)
-    if side:
-        yield Finding(NB301, script, f"only the .{side} was changed; the other has to follow")
-    else:
-        yield Finding(NB302, script)
+    found = _look(path, context)
+    if found and not git(path.parent, "check-ignore", path.name, path.with_suffix(".py").name):
+        yield found
 
 
-def fix(path: Path, stamps: Stamps, side: str | None = None) -> Path | None:
-    """Bring a pair in step; ``side`` (py or ipynb) decides, without it the content does.
+def fix(path: Path, context: Context) -> bool:
+    return bool(bring_in_step(path, context.stamps, mend_header=context.settings.wants(NB303)))
 
-    Returns:
-        The file that was written, or None when nothing had to be, or nothing may be.
-    """
-    script = path.with_suffix(".py")
-    if stamps.unchanged(path):
+
+def _look(path: Path, context: Context) -> Finding | None:
+    files, script = hashes(path), path.with_suffix(".py")
+    if context.stamps.unchanged(path, files) or not _is_pair(path, context):
         return None
-    if not script.is_file() or not path.is_file():
-        side = "ipynb" if path.is_file() else "py"
-    else:
-        left = _read_script(read_text(script))
-        right = _through_script(read(path))
-        if _content(left) == _content(right):
-            text = read_text(script)
-            changed = write(script, _split(_as_script(left))[0] + _split(text)[1])
-            return script if changed else None
-        side = side or _changed_side(path, _content(left), _content(right), stamps)
-    if side == "py":
-        old = read(path) if path.is_file() else None
-        write(path, canonical(_follow(_read_script(read_text(script)), old)))
-        return path
-    if side == "ipynb":
-        write(script, _as_script(read(path)))
-        return script
+    if MISSING in files:
+        there, absent = (path, script) if files[0] == MISSING else (script, path)
+        return Finding(NB301, there, f"{absent.name} is missing")
+    pair = halves.read(path)
+    if pair.unfit:
+        return Finding(NB304, path, cell=pair.unfit, detail=_brought_back(pair, pair.unfit))
+    mend_header = context.settings.wants(NB303)
+    if pair.left.cells == pair.right.cells:
+        if mend_header and not pair.text.startswith(percent.HEADER):
+            wanted = halves.texts(pair, _all_of(pair, "ipynb"), mend_header=True)[1]
+            if wanted != pair.text:
+                return Finding(NB303, script)
+        context.stamps.note(path, pair.right, files)
+        return None
+    verdict = judge(pair, context.stamps)
+    if not verdict.certain:
+        clashes = verdict.merge.clashes
+        cell = clashes[0].right[0] + 1 if clashes and clashes[0].right else None
+        return Finding(NB302, path, verdict.what, cell, detail=verdict.detail)
+    if halves.texts(pair, verdict.merge, mend_header=mend_header)[1] is None:
+        return Finding(NB304, script)
+    return Finding(NB301, script, verdict.what)
+
+
+def _is_pair(path: Path, context: Context) -> bool:
+    """Whether both halves belong together: in the project always, elsewhere if they say so."""
+    script = path.with_suffix(".py")
+    if not script.is_file() and not Notebook(path).is_python:
+        return False  # jupytext writes other languages to files of other endings
+    if context.settings.layout == "project":
+        return True
+    head = halves.split(script.read_text(errors="replace"))[0] if script.is_file() else ""
+    if (halves.format_of(head) or "percent") != "percent":
+        return False
+    declared = re.search(r"^# +formats: (.*)$", head, re.MULTILINE)
+    if (declared and _both(declared[1])) or _both(_configured(context.root.resolve())):
+        return True
+    if not path.is_file() or b'"formats"' not in path.read_bytes():
+        return False
+    metadata = Notebook(path).raw.get("metadata", {}).get("jupytext", {})
+    return isinstance(metadata, dict) and _both(metadata.get("formats"))
+
+
+def _both(formats: Any) -> bool:
+    """Whether jupytext's formats, such as 'ipynb,py:percent', mean both files side by side."""
+    parts = {part.strip() for part in formats.split(",")} if isinstance(formats, str) else set()
+    return "ipynb" in parts and bool(parts & {"py:percent", "auto:percent"})
+
+
+@lru_cache
+def _configured(root: Path) -> Any:
+    for name in ("jupytext.toml", "pyproject.toml"):
+        try:
+            found = tomllib.loads((root / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if name == "pyproject.toml":
+            found = found.get("tool", {}).get("jupytext", {})
+        if "formats" in found:
+            return found["formats"]
     return None
 
 
-def show(path: Path) -> str:
-    """Both versions of a pair whose sides were both changed, as a diff."""
-    script = path.with_suffix(".py")
-    left = _split(read_text(script))[1].splitlines()
-    right = _split(_as_script(read(path)))[1].splitlines()
-    return "\n".join(difflib.unified_diff(left, right, str(script), str(path), lineterm="", n=2))
+def bring_in_step(
+    path: Path, stamps: Stamps, side: str | None = None, *, mend_header: bool = True
+) -> list[Path]:
+    """Bring a pair in step where that is certain; elsewhere ``side`` (py or ipynb) decides.
+
+    The notebook is written first: should it stop before the script is, the next run finds all
+    edits in the notebook, and the script follows.
+
+    Returns:
+        The files that were written.
+    """
+    files = hashes(path)
+    if stamps.unchanged(path, files):
+        return []
+    pair = _read(path, files, stamps, side)
+    if pair.unfit:
+        return []
+    if pair.only or pair.left.cells == pair.right.cells:
+        chosen = _all_of(pair, pair.only or "ipynb")
+    else:
+        verdict = judge(pair, stamps, side)
+        if not (verdict.certain or side):
+            return []
+        chosen = verdict.merge
+    notebook, script = halves.texts(pair, chosen, mend_header=mend_header)
+    if script is None or hashes(path) != files:  # or somebody saves it at this very moment
+        return []
+    written = [path] if notebook is not None and write(path, notebook) else []
+    if script != pair.text and write(pair.script, script):
+        written.append(pair.script)
+    files = hashes(path)
+    stamps.note(path, halves.read(path).right, files)
+    return written
 
 
-def _changed_side(path: Path, left: Content, right: Content, stamps: Stamps) -> str | None:
-    """The one side that was changed since both were in step; None when that is not certain."""
-    known = stamps.content(path)
-    stamped = (_digest(left) == known, _digest(right) == known)
-    script = _git(path.parent, "show", f"HEAD:./{path.with_suffix('.py').name}")
-    notebook = _git(path.parent, "show", f"HEAD:./{path.name}")
-    committed = (
-        script is not None and _content(_read_script(script)) == left,
-        notebook is not None and _content(_through_script(json.loads(notebook))) == right,
+def _read(path: Path, files: list[str], stamps: Stamps, side: str | None) -> Pair:
+    if files[0] == MISSING:
+        return halves.of_notebook_alone(path)
+    if files[1] != MISSING:
+        try:
+            pair = halves.read(path)
+        except Unreadable:
+            if side != "py":
+                raise
+        else:
+            if not (pair.unfit and side == "py"):
+                return pair
+    last = stamps.last(path)
+    return halves.of_script_alone(path, last.version if last else Version([]))
+
+
+def judge(pair: Pair, stamps: Stamps, side: str | None = None) -> Verdict:
+    """Which edits of a pair that is out of step are taken over, and whether that is certain."""
+    past = _Past(pair, stamps)
+    if not past.states:
+        what = "they differ, and nobody knows a state in which they were in step"
+        return Verdict(what, _all_of(pair, side or "py"), certain=False)
+    changed = [version.cells != past.states[0].cells for version in (pair.left, pair.right)]
+    if sum(changed) == 1:
+        number = changed.index(True)
+        name, other = SIDES[number], SIDES[1 - number]
+        if past.may_be_restored(number):
+            what = f"the .{name} is as it was before they were last in step"
+            return Verdict(what, _all_of(pair, side or name), certain=False)
+        return Verdict(
+            f"only the .{name} has changed; the .{other} has to follow", _all_of(pair, name)
+        )
+    prefer = SIDES.index(side or "py")
+    merges = [merge(state, pair.left, pair.right, prefer) for state in past.states]
+    if clashes := merges[0].clashes:
+        numbers = [n + 1 for clash in clashes for n in clash.right or clash.left]
+        what = f"both have changed {_cells(numbers)} since they were in step"
+        detail = "\n".join(_shown(pair, clash.left, clash.right) for clash in clashes)
+        return Verdict(what, merges[0], certain=False, detail=detail)
+    results = [pair.contents(found) for found in merges if not found.clashes]
+    if any(result != results[0] for result in results):
+        what = "both have changed, and it is not certain since when"
+        return Verdict(what, _all_of(pair, side or "py"), certain=False)
+    return Verdict("both have changed, in different cells, and can be merged", merges[0])
+
+
+class _Past:
+    """What is known of a pair out of step: the last state in step, and what git holds."""
+
+    def __init__(self, pair: Pair, stamps: Stamps) -> None:
+        self.pair = pair
+        last = stamps.last(pair.path)
+        self.texts = revisions(pair.path, last.commit if last else "")
+        self.head = [self._in_git("HEAD", number) for number in (0, 1)]
+        self.states: list[Version] = [last.version] if last else []
+        self.earlier = {digest(last.version), *last.earlier} if last else set()
+        if self.head[0] and self.head[1] and self.head[0].cells == self.head[1].cells:
+            then = [self.texts.get(("then", side)) for side in SIDES]
+            now = [self.texts.get(("HEAD", side)) for side in SIDES]
+            # After a pull or a change of branch the commit is what both started from.
+            place = 0 if then != now else 1
+            self.states.insert(place, self.head[1])
+
+    def _in_git(self, revision: str, number: int) -> Version | None:
+        text = self.texts.get((revision, SIDES[number]))
+        if text is None:
+            return None
+        try:
+            return halves.of_notebook(parse(text)) if number else halves.of_script(text)
+        except Unreadable:
+            return None
+
+    def may_be_restored(self, number: int) -> bool:
+        """Whether a side is an older state from git, as when half a pair is staged."""
+        now = (self.pair.left, self.pair.right)[number]
+        staged, committed = self._in_git("index", number), self.head[number]
+        if not staged or staged.cells != now.cells:
+            return False
+        return digest(now) in self.earlier or (committed or Version([])).cells == now.cells
+
+
+def _all_of(pair: Pair, side: str) -> Merge:
+    """One side as it is; its cells keep the ids that the notebook gave them."""
+    return merge(pair.right if side == "py" else pair.left, pair.left, pair.right)
+
+
+def _cells(numbers: list[int]) -> str:
+    if not numbers:
+        return "the same place"
+    return f"cell{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
+def _shown(pair: Pair, left: list[int], right: list[int]) -> str:
+    """Both versions of cells that clash, as a diff."""
+
+    def lines(version: Version, numbers: list[int]) -> Iterator[str]:
+        for kind, text, more in (version.cells[number] for number in numbers):
+            options = [] if kind == "code" else [f"[{kind}]"]
+            options += [] if more == "{}" else [more]
+            yield " ".join(["# %%", *options])
+            yield from text.split("\n")
+
+    def name(path: Path, numbers: list[int]) -> str:
+        return f"{path}, {_cells([n + 1 for n in numbers]) if numbers else 'not there'}"
+
+    diff = difflib.unified_diff(
+        list(lines(pair.left, left)),
+        list(lines(pair.right, right)),
+        name(pair.script, left),
+        name(pair.path, right),
+        lineterm="",
     )
-    if any(stamped) and committed == (stamped[1], stamped[0]):
-        return None  # one is the newest in step, one is the last commit's: perhaps half is staged
-    unchanged = stamped if any(stamped) else committed
-    return {(True, False): "ipynb", (False, True): "py"}.get(unchanged)
+    return "\n".join(diff)
 
 
-def _follow(new: dict[str, Any], old: dict[str, Any] | None) -> dict[str, Any]:
-    """The notebook of a script; what only the ``old`` notebook holds is kept: ids, attachments."""
-    for cell in new["cells"]:
-        cell.pop("id", None)
-    if old is not None:
-        new["metadata"] = old["metadata"]
-        matcher = difflib.SequenceMatcher(None, _content(clean(old)), _content(new), autojunk=False)
-        for _, i1, i2, j1, j2 in matcher.get_opcodes():
-            for before, after in zip(old["cells"][i1:i2], new["cells"][j1:j2], strict=False):
-                after |= {key: before[key] for key in ("id", "attachments") if key in before}
-                if after["cell_type"] == "code":
-                    after.pop("attachments", None)
-    return clean(new)
+def _brought_back(pair: Pair, number: int) -> str:
+    """What would become of a cell that the script cannot hold, as a diff."""
+    mine = source(pair.raw["cells"][number - 1])
+    back = pair.right.cells[number - 1][1] if number <= len(pair.right.cells) else ""
+    names = f"{pair.path}, cell {number}", "as the .py would bring it back"
+    return "\n".join(
+        difflib.unified_diff(mine.split("\n"), back.split("\n"), *names, lineterm="", n=1)
+    )
 
 
-def _read_script(text: str) -> dict[str, Any]:
-    import jupytext
-
-    return clean(json.loads(json.dumps(jupytext.reads(text, FORMAT))))
-
-
-def _as_script(notebook: dict[str, Any]) -> str:
-    import jupytext
-    import nbformat
-
-    node = nbformat.from_dict(clean(notebook))
-    for cell in node["cells"]:
-        cell["source"] = source(cell)
-    text = str(jupytext.writes(node, FORMAT))
-    head, body = _split(text)
-    return VERSIONS.sub("", head) + body
-
-
-def _through_script(notebook: dict[str, Any]) -> dict[str, Any]:
-    """The notebook as its script would bring it back: blank lines around a cell do not count."""
-    return _read_script(_as_script(notebook))
-
-
-def _split(script: str) -> tuple[str, str]:
-    found = HEADER.match(script)
-    return (found[0], script[found.end() :]) if found else ("", script)
-
-
-def _content(notebook: dict[str, Any]) -> Content:
-    return [
-        (c["cell_type"], source(c).strip("\n"), json.dumps(c["metadata"], sort_keys=True))
-        for c in notebook["cells"]
-    ]
-
-
-def _digest(content: Content) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def _files(notebook: Path) -> list[str]:
-    files = (notebook.with_suffix(".py"), notebook)
-    if not all(file.is_file() for file in files):
-        return ["missing"]
-    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False)
-    return done.stdout.decode() if done.returncode == 0 else None
+GATE = Gate(RULES, on_path=check, fix=fix)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="*", help="files or folders; without any: notebooks/")
-    parser.add_argument("--fix", action="store_true", help="bring pairs in step")
-    parser.add_argument(
-        "--from", dest="side", choices=("py", "ipynb"), help="the side that is right"
+    """Check pairs; with --fix, bring them in step where that is certain.
+
+    With --from py or --from ipynb it is done in any case: where both sides changed the same cell,
+    or it is not certain which was changed, the named side is right; all other edits of both are
+    kept. To drop every edit of one side, delete that file and run --fix.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not any(
+        argument.startswith("--from") or argument in ("-h", "--help") for argument in arguments
+    ):
+        return GATE.main(arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m gates.pairs",
+        description=main.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="All other options are those of `python -m gates --help`.",
     )
-    options = parser.parse_args(argv)
-    stamps = Stamps()
-    findings: list[Finding] = []
+    parser.add_argument("files", nargs="+", help="notebooks or their scripts")
+    parser.add_argument("--from", dest="side", choices=SIDES, help="the side that is right")
+    parser.add_argument("--fix", action="store_true", help="bring in step where it is certain")
+    options = parser.parse_args(arguments)
+    stamps = Stamps(Path.cwd())
     for path in find(options.files):
         try:
-            if options.fix or options.side:
-                written = fix(path, stamps, options.side)
-                if written:
-                    print(f"{written}: brought in step")
-            found = list(check(path, stamps))
-            findings += found
-            if any(finding.rule is NB302 for finding in found):
-                print(show(path))
-        except Unreadable as error:
-            findings.append(Finding(NB300, path, str(error)))
+            for written in bring_in_step(path, stamps, options.side):
+                print(f"{written}: brought in step")
+        except (OSError, Unreadable) as error:
+            parser.error(f"{path}: {error}")
     stamps.save()
-    return report(findings)
+    return GATE.main(options.files)
 
 
 if __name__ == "__main__":

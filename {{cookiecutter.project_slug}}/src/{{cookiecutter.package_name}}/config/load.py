@@ -17,6 +17,22 @@ PROJECT_ROOT = Path(__file__).resolve().parents[3]
 CONF = PROJECT_ROOT / "conf"
 
 
+class ConfigError(UserError):
+    """A value of the configuration is wrong; ``key`` is its dotted path, as far as it is known."""
+
+    def __init__(self, message: str, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class UnknownKey(ConfigError):
+    """The schema has no such key."""
+
+
+class MissingValue(ConfigError):
+    """A value that nobody gave."""
+
+
 def load_config(overrides: Sequence[str] = ()) -> Config:
     """Compose ``conf/config.yaml`` with ``overrides`` as a command line would.
 
@@ -38,19 +54,24 @@ def parse(cfg: DictConfig, overrides: list[str]) -> Config:
     try:
         resolved = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as error:
-        raise UserError(f"conf: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"conf: {str(error).splitlines()[0]}", error.full_key or "") from error
     assert isinstance(resolved, dict)
     known = {*VARIANTS, *SECTIONS, "seed", "overrides"}
     for key in resolved:
         if key not in known:
-            raise UserError(_unknown_key(str(key), "", known))
+            raise UnknownKey(_unknown_key(str(key), "", known), str(key))
+    for name in (*VARIANTS, *SECTIONS):
+        if not isinstance(resolved.get(name), dict):
+            what = f"{name}: missing; choose an option in the defaults, or write it."
+            raise ConfigError(what, name)
     parts: dict[str, Any] = {"overrides": overrides}
     for name, (decider, schemas) in VARIANTS.items():
         choice = resolved[name].get(decider)
         if choice not in schemas:
             options = ", ".join(schemas)
-            raise UserError(
-                f"{name}.{decider}={choice}: unknown. Valid: {options}.{nearest(choice, schemas)}"
+            raise ConfigError(
+                f"{name}.{decider}={choice}: unknown. Valid: {options}.{nearest(choice, schemas)}",
+                f"{name}.{decider}",
             )
         parts[name] = _typed(schemas[choice], resolved[name], name)
     for name, schema in SECTIONS.items():
@@ -72,13 +93,14 @@ def _typed(schema: type, values: Mapping[str, Any], where: str) -> Any:
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
     except MissingMandatoryValue as error:
-        key = f"{where}.{error.full_key}" if where else error.full_key
-        raise UserError(f"{key} is needed: give {key}=VALUE on the command line.") from error
+        key = ".".join(filter(None, [where, error.full_key]))
+        what = f"{key} is needed: give {key}=VALUE on the command line."
+        raise MissingValue(what, key) from error
     except OmegaConfBaseException as error:
         key = ".".join(filter(None, [where, error.full_key]))
         reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{key}: {reason}. Expected {_expected(schema, error.full_key)}."
+        raise ConfigError(
+            f"{key}: {reason}. Expected {_expected(schema, error.full_key)}.", key
         ) from error
 
 
@@ -86,7 +108,7 @@ def _check_keys(schema: type, values: Mapping[str, Any], where: str) -> None:
     known = {f.name: f for f in fields(schema)}
     for key, value in values.items():
         if key not in known:
-            raise UserError(_unknown_key(key, where, known))
+            raise UnknownKey(_unknown_key(key, where, known), f"{where}.{key}" if where else key)
         default = known[key].default_factory
         if is_dataclass(default) and isinstance(default, type) and isinstance(value, Mapping):
             _check_keys(default, value, f"{where}.{key}")
@@ -101,12 +123,13 @@ def _check_bounds(config: Config) -> None:
         for part in key.split("."):
             value = getattr(value, part, None)
         if value is not None and not valid(value):
-            raise UserError(f"{key}={value}: must be {what}.")
+            raise ConfigError(f"{key}={value}: must be {what}.", key)
     split = config.training.split
     if split.valid + split.test >= 0.95:
-        raise UserError(
+        raise ConfigError(
             f"training.split.valid={split.valid} and training.split.test={split.test} "
-            "leave nothing to train on."
+            "leave nothing to train on.",
+            "training.split.valid",
         )
 
 

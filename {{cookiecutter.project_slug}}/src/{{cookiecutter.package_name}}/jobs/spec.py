@@ -60,8 +60,13 @@ class Job:
         return check(given, self.declared, self.where)
 
 
-def make_plan(config: JobsConfig, root: Path = PROJECT_ROOT) -> list[Job]:
+def make_plan(
+    config: JobsConfig, root: Path = PROJECT_ROOT, *, check_pairs: bool = True
+) -> list[Job]:
     """The jobs to run, each after what it needs. No kernel is started.
+
+    Args:
+        check_pairs: Refuse a notebook that is not in step with its script; the slow part.
 
     Raises:
         UserError: the first thing that is wrong, with job, notebook and parameter.
@@ -80,7 +85,7 @@ def make_plan(config: JobsConfig, root: Path = PROJECT_ROOT) -> list[Job]:
         raise UserError(f"jobs need each other in a circle: {circle}.") from None
     wanted = _with_needs(config.only or list(graph), graph)
     plan = [_job(name, graph, root) for name in order if name in wanted]
-    for planned in plan:  # last: reading scripts is the slow part
+    for planned in plan if check_pairs else ():
         _check_pair(planned)
     return plan
 

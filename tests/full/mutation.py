@@ -1,0 +1,71 @@
+"""Plant each seeded fault in this project, run `make check`, take the fault away again.
+
+Run inside a committed project, with its own interpreter. Prints a line of JSON for each fault:
+rule, what, whether `make check` was red and named the rule, whether it named the rule for the twin,
+and whether the gates are green once the fault is gone. With ``--first`` one fault for each rule.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, ".")
+
+
+def say(*command: str) -> tuple[int, str]:
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+    )
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
+def check_with(change: Callable[[Any], None], repository: Any, *command: str) -> tuple[int, str]:
+    """What a command says of the project with a change, which is taken back afterwards."""
+    try:
+        change(repository)
+        say("git", "add", "--all")
+        return say(*command)
+    finally:
+        say("git", "reset", "--quiet", "--hard")
+        say("git", "clean", "--quiet", "--force", "-d")
+
+
+def main() -> int:
+    from tests.gates.faults import FAULTS  # type: ignore[import-not-found]
+    from tests.gates.planting import Repository  # type: ignore[import-not-found]
+
+    package = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["gates"]["package"]
+    notebook = sorted(Path("notebooks").glob("*.ipynb"))[0]
+    repository = Repository(Path.cwd(), notebook, Path("src", package))
+    seen: set[str] = set()
+    for fault in FAULTS:
+        if "--first" in sys.argv and fault.rule in seen:
+            continue
+        seen.add(fault.rule)
+        code, said = check_with(fault.red, repository, "make", "check")
+        # The gates alone, and nothing mended: what ruff says of a twin is not the question.
+        _, twin = check_with(fault.green, repository, ".venv/bin/python", "-m", "gates")
+        gone, _ = say(".venv/bin/python", "-m", "gates")
+        result = {
+            "rule": fault.rule,
+            "what": fault.what,
+            "red": code != 0 and fault.rule in said,
+            "twin": fault.rule in twin,
+            "green": gone == 0,
+        }
+        if not result["red"]:
+            result["said"] = said[-3000:]
+        elif result["twin"]:
+            result["said"] = twin[-3000:]
+        print(json.dumps(result), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

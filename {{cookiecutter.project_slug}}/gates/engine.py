@@ -1,0 +1,157 @@
+"""Runs gates over files: each file is read once, whatever the number of gates."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from . import (
+    allowed,
+    configs,
+    embedded,
+    files,
+    jobs,
+    layout,
+    learning,
+    outputs,
+    pairs,
+    project,
+    reproducible,
+    secrets,
+)
+from .files import NB300, Module, Unreadable, load
+from .gate import Context, Gate
+from .rules import Finding, Rule
+
+# The order in which they mend: what is stripped first need not be brought in step.
+GATES: tuple[Gate, ...] = (
+    outputs.GATE,
+    layout.GATE,
+    pairs.GATE,
+    secrets.GATE,
+    embedded.GATE,
+    reproducible.GATE,
+    learning.GATE,
+    configs.GATE,
+    jobs.GATE,
+    project.GATE,
+)
+RULES: tuple[Rule, ...] = tuple(
+    sorted(
+        [*files.RULES, *allowed.RULES, *(rule for gate in GATES for rule in gate.rules)],
+        key=lambda rule: rule.id,
+    )
+)
+
+
+def wanted(gates: Iterable[Gate], context: Context) -> list[Gate]:
+    """The gates that have a rule which the settings ask for."""
+    return [gate for gate in gates if any(map(context.settings.wants, gate.rules))]
+
+
+def examine(
+    paths: Sequence[Path],
+    context: Context,
+    gates: Sequence[Gate],
+    *,
+    whole: bool = True,
+    fix: bool = False,
+    mended: Callable[[Finding], None] = lambda finding: None,
+) -> Iterator[Finding]:
+    """What the gates find in the files, and in the project where ``whole`` is true.
+
+    Args:
+        fix: Mend first what can be mended; ``mended`` is told of each finding that is gone.
+    """
+    gates = wanted(gates, context)
+    looked_for = {rule.id for gate in gates for rule in gate.rules if context.settings.wants(rule)}
+    if not any(gate.on_file or gate.on_path for gate in gates):
+        paths = ()
+    for number, path in enumerate(paths, start=1):
+        _progress(number, len(paths))
+        name = _relative(path, context.root)
+        gone = _mend(name, context, gates) if fix else []
+        found = list(_of_file(name, context, gates, looked_for))
+        left = {(finding.rule, finding.cell) for finding in found}
+        for finding in gone:
+            if (finding.rule, finding.cell) not in left:
+                mended(finding)
+        yield from found
+    if whole:
+        yield from _of_project(context, gates, looked_for)
+
+
+def _relative(path: Path, root: Path) -> Path:
+    full = path if path.is_absolute() else Path.cwd() / path
+    return full.relative_to(root) if full.is_relative_to(root) else path
+
+
+def _mend(path: Path, context: Context, gates: Sequence[Gate]) -> list[Finding]:
+    """Mend a notebook, gate by gate; the findings there were before."""
+    before: list[Finding] = []
+    for gate in gates:
+        if gate.fix and path.suffix == ".ipynb":
+            try:
+                found = list(_keep(_look(gate, path, context), context))
+                if found and gate.fix(path, context):
+                    before += found
+            except (Unreadable, RecursionError):
+                pass  # the check that follows says so
+    return before
+
+
+def _look(gate: Gate, path: Path, context: Context) -> Iterator[Finding]:
+    if gate.on_path:
+        yield from gate.on_path(path, context)
+    if gate.on_file and path.is_file():
+        yield from gate.on_file(load(path), context)
+
+
+def _of_file(
+    path: Path, context: Context, gates: Sequence[Gate], looked_for: set[str]
+) -> Iterator[Finding]:
+    found: list[Finding] = []
+    try:
+        file = load(path) if path.is_file() else None
+        for gate in gates:
+            if gate.on_path and path.suffix == ".ipynb":
+                found += gate.on_path(path, context)
+            if gate.on_file and file:
+                found += gate.on_file(file, context)
+    except Unreadable as error:
+        yield Finding(NB300, path, str(error))
+        return
+    except RecursionError:
+        yield Finding(NB300, path, "it is nested too deeply")
+        return
+    found = sorted(
+        _keep(found, context), key=lambda finding: (finding.cell or 0, finding.line or 0)
+    )
+    yield from allowed.without_allowed(file, found, looked_for) if file else found
+
+
+def _of_project(context: Context, gates: Sequence[Gate], looked_for: set[str]) -> Iterator[Finding]:
+    by_file: dict[Path, list[Finding]] = defaultdict(list)
+    for gate in gates:
+        if gate.on_project:
+            for finding in _keep(gate.on_project(context), context):
+                by_file[finding.path].append(finding)
+    for path, found in sorted(by_file.items()):
+        try:
+            file = Module(path) if path.is_file() else None
+        except Unreadable:
+            file = None  # not text: it holds no comments either
+        yield from allowed.without_allowed(file, found, looked_for) if file else found
+
+
+def _keep(findings: Iterable[Finding], context: Context) -> Iterator[Finding]:
+    return (each for each in findings if context.settings.reports(each.rule, each.path))
+
+
+def _progress(number: int, total: int) -> None:
+    if total >= 200 and sys.stderr.isatty() and (number % 50 == 0 or number == total):
+        print(f"\rgates: {number} of {total} files", end="", file=sys.stderr, flush=True)
+        if number == total:
+            print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
