@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from . import settings
-from .allowed import Baseline, write_baseline
-from .engine import GATES, RULES, examine
-from .files import find
-from .formats import FORMATS
-from .gate import Context, Gate
-from .rules import Finding, Rule, matches
+from .core import settings
+from .core.allowed import Baseline, write_baseline
+from .core.engine import GATES, RULES, examine
+from .core.files import find
+from .core.formats import FORMATS
+from .core.gate import Context, Gate
+from .core.rules import Finding, Rule, matches
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,6 +36,9 @@ def check(argv: Sequence[str] | None, gates: Sequence[Gate]) -> int:
     """Run ``gates``; 0 when nothing is found, 1 when something is, 2 for a wrong call."""
     parser = _parser(__doc__)
     parser.add_argument("--fix", action="store_true", help="mend what can be mended")
+    parser.add_argument(
+        "--exit-non-zero-on-fix", action="store_true", help="1 also when all could be mended"
+    )
     parser.add_argument("--format", choices=FORMATS, default="text", help="text without it")
     parser.add_argument("--no-baseline", action="store_true", help="known findings fail as well")
     options = parser.parse_args(argv)
@@ -58,7 +61,7 @@ def check(argv: Sequence[str] | None, gates: Sequence[Gate]) -> int:
         for finding in mended:
             print(f"{finding.place}: mended {finding.rule.id} {finding.message}")
     sys.stdout.write(FORMATS[options.format](findings))
-    return 1 if findings else 0
+    return 1 if findings or (mended and options.exit_non_zero_on_fix) else 0
 
 
 def explain(argv: Sequence[str]) -> int:

@@ -8,9 +8,9 @@ import re
 import sys
 from collections.abc import Iterator
 
-from .files import Cell, File, Notebook
-from .gate import Context, Gate
-from .rules import Finding, Rule
+from .core.files import Cell, File, Notebook
+from .core.gate import Context, Gate
+from .core.rules import Finding, Rule
 
 NB322 = Rule(
     "NB322",

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .files import File, Notebook, source, tags, write
-from .gate import Context, Gate
+from .core.files import File, Notebook, source, tags, write
+from .core.gate import Context, Gate
+from .core.programs import PYTHON_CELLS, Program
+from .core.rules import Finding, Rule
 from .outputs import canonical
-from .programs import PYTHON_CELLS, Program
-from .rules import Finding, Rule
 
 NB101 = Rule(
     "NB101",
@@ -289,7 +289,7 @@ def _empty(cell: dict[str, Any]) -> bool:
 
 def fix(path: Path, context: Context) -> bool:
     """Remove empty cells; the script of a pair in step follows, as nobody else's edit is in it."""
-    from . import halves, pairs
+    from .pairs import halves, pairing
 
     notebook = Notebook(path).raw
     cells = [cell for cell in notebook["cells"] if not _empty(cell)]
@@ -299,7 +299,7 @@ def fix(path: Path, context: Context) -> bool:
     in_step = pair is not None and pair.left.cells == pair.right.cells
     written = write(path, canonical({**notebook, "cells": cells}))
     if in_step:
-        pairs.bring_in_step(path, context.stamps, "ipynb", mend_header=False)
+        pairing.bring_in_step(path, context.stamps, "ipynb", mend_header=False)
     return written
 
 

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .files import File, Notebook, language, source, write
-from .gate import Context, Gate
-from .rules import Finding, Rule
+from .core.files import File, Notebook, language, source, write
+from .core.gate import Context, Gate
+from .core.rules import Finding, Rule
 
 STRIP = "Run `python -m gates.outputs --fix`"
 NB311 = Rule(

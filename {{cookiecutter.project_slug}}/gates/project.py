@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .files import Unreadable, read_text
-from .gate import Context, Gate
-from .rules import Finding, Rule
+from .core.files import Unreadable, read_text
+from .core.gate import Context, Gate
+from .core.rules import Finding, Rule
 
 PR601 = Rule(
     "PR601",

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from .files import File, Notebook, Unreadable, read_text
-from .gate import Context, Gate
-from .rules import Finding, Rule
+from .core.files import File, Notebook, Unreadable, read_text
+from .core.gate import Context, Gate
+from .core.rules import Finding, Rule
 
 MEND = (
     "Withdraw the secret where it was issued, since git keeps it for good; then read it from "

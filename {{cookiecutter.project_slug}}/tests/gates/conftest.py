@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gates.pairs import main as pairs_main
+from gates.pairs.pairing import main as pairs_main
 
 from .planting import Repository
 

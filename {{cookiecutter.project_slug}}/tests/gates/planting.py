@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gates.gate import Context
-from gates.pairs import bring_in_step
-from gates.settings import Settings
+from gates.core.gate import Context
+from gates.core.settings import Settings
+from gates.pairs.pairing import bring_in_step
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from gates.__main__ import main
-from gates.engine import RULES
-from gates.formats import FORMATS
-from gates.rules import Finding
+from gates.core.engine import RULES
+from gates.core.formats import FORMATS
+from gates.core.rules import Finding
 
 from .planting import Repository, cell, module, replace
 

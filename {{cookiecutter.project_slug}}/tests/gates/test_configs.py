@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from gates import configs, jobs
-from gates.gate import Context
-from gates.rules import Finding
-from gates.settings import Settings
-from gates.targets import faults
+from gates.configs import jobs
+from gates.configs import options as configs
+from gates.configs.targets import faults
+from gates.core.gate import Context
+from gates.core.rules import Finding
+from gates.core.settings import Settings
 
 from .conftest import PACKAGE
 from .planting import Change, Repository, both, file, nothing, replace

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gates.__main__ import main
-from gates.formats import FORMATS
+from gates.core.formats import FORMATS
 
 CODE: dict[str, Any] = {"cell_type": "code", "metadata": {}, "id": "a", "source": "x = 1\n"}
 CODE |= {"outputs": [], "execution_count": None}

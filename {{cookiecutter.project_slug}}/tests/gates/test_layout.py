@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gates.gate import Context
+from gates.core.gate import Context
+from gates.core.settings import Settings
 from gates.layout import GATE, fix
-from gates.pairs import GATE as PAIRS
-from gates.settings import Settings
+from gates.pairs.pairing import GATE as PAIRS
 
 from .faults.layout import section
 from .planting import Change, Repository, both, cell, script
@@ -21,7 +21,7 @@ DOCUMENTED = "def add(x):\n    '''Adds.\n" + "    More.\n" * 30 + "    '''\n    
 
 
 def found(repository: Repository, layout: str = "project") -> list[tuple[str, int | None]]:
-    from gates.files import load
+    from gates.core.files import load
 
     context = Context(repository.root, Settings(layout=layout))
     assert GATE.on_file

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gates.files import Notebook
-from gates.gate import Context
-from gates.learning import check
-from gates.settings import Settings
+from gates.core.files import Notebook
+from gates.core.gate import Context
+from gates.core.settings import Settings
+from gates.learning.mistakes import check
 
 SPLIT = "X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=1)\n"
 
@@ -143,6 +143,14 @@ WRONG = {
     ),
 }
 RIGHT = (
+    # other rows than those that have groups; groups of features
+    "X, y = load()\nGroupKFold().split(X, y, groups)\nX, y = make_blobs(9)\n"
+    "X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=1)",
+    "explainer.fit(X, groups=groups)\n"
+    "X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=1)",
+    # the name says that they are for validation
+    "X_train, X_validate, y_train, y_validate = train_test_split(X, y, random_state=1)\n"
+    "CatBoostClassifier().fit(X_train, y_train, eval_set=(X_validate, y_validate))",
     # fits on what they should
     SPLIT + "model.fit(X_train, y_train, eval_set=[(X_test, y_test)])",
     SPLIT + "model.fit(X_train, y_train, validation_data=(X_test, y_test))",

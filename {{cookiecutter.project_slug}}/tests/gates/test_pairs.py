@@ -15,12 +15,15 @@ import nbformat
 import pytest
 from jupytext.combine import combine_inputs_with_outputs
 
-from gates import halves, outputs, pairs
-from gates.files import find
-from gates.gate import Context
-from gates.merge import Version, merge
-from gates.rules import Finding
-from gates.settings import load
+import gates
+from gates import outputs
+from gates.core.files import find
+from gates.core.gate import Context
+from gates.core.rules import Finding
+from gates.core.settings import load
+from gates.pairs import halves
+from gates.pairs import pairing as pairs
+from gates.pairs.merge import Version, merge
 
 from .conftest import SCRIPT as GOOD
 from .conftest import git
@@ -318,6 +321,18 @@ def test_a_state_that_git_has_undone_does_not_undo_an_edit() -> None:
     assert both() == before
 
 
+def test_after_a_pull_the_commit_is_what_both_started_from() -> None:
+    edit(SCRIPT, "count = math", "total = math")
+    assert sync() == 0
+    commit()
+    for path in (SCRIPT, NOTEBOOK):  # as somebody else's commit does
+        edit(path, "total = math", "sum = math")
+    commit()
+    edit(NOTEBOOK, "sum = math", "mean = math")
+    assert sync() == 0
+    assert "mean = math" in SCRIPT.read_text()
+
+
 def test_a_state_of_another_branch_does_not_matter() -> None:
     edit(SCRIPT, "import math", "import math\nimport random")
     assert sync() == 0
@@ -352,7 +367,7 @@ def test_a_crash_between_the_two_files_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(pairs, "write", write)
         if broken == "before the note":
-            patch.setattr("gates.stamps.Stamps.note", note)
+            patch.setattr("gates.pairs.stamps.Stamps.note", note)
         with pytest.raises(KeyboardInterrupt):
             sync()
     assert written[0] == NOTEBOOK
@@ -494,7 +509,7 @@ def test_elsewhere_pairs_are_those_that_say_so(where: str) -> None:
     assert rules() == (["NB301"] if where else [])
     if where:
         metadata = notebook()["metadata"]
-        assert sync() == 0
+        assert sync("--from", "py") == 0
         assert notebook()["metadata"] == metadata
         assert ("formats" in SCRIPT.read_text()) == (where == "script")
         NOTEBOOK.unlink()
@@ -570,7 +585,7 @@ def test_neither_jupytext_nor_nbformat_is_imported_for_plain_notebooks() -> None
         "import sys; from gates import pairs; assert pairs.main(['--fix', 'notebooks']) == 0; "
         "assert not {'jupytext', 'nbformat', 'yaml'} & set(sys.modules)"
     )
-    root = Path(pairs.__file__).parents[1]
+    root = Path(gates.__file__).parents[1]
     done = subprocess.run(
         [sys.executable, "-c", check], env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin"}
     )

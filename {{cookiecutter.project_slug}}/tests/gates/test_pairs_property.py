@@ -23,11 +23,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gates import halves, pairs, percent
-from gates.files import Notebook
-from gates.gate import Context
+from gates.core.files import Notebook
+from gates.core.gate import Context
+from gates.core.settings import Settings
 from gates.outputs import canonical
-from gates.settings import Settings
+from gates.pairs import halves, percent
+from gates.pairs import pairing as pairs
 
 from .conftest import PROJECT, git
 from .conftest import SCRIPT as GOOD

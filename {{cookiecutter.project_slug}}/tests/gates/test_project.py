@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gates import project
-from gates.gate import Context
-from gates.rules import Finding
-from gates.settings import Settings
+from gates.core.gate import Context
+from gates.core.rules import Finding
+from gates.core.settings import Settings
 
 Look = Callable[[Context], Iterator[Finding]]
 

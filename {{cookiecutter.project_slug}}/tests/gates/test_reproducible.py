@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gates.files import Notebook
-from gates.gate import Context
+from gates.core.files import Notebook
+from gates.core.gate import Context
+from gates.core.settings import Settings
 from gates.reproducible import GATE
-from gates.settings import Settings
 
 NUMPY = "import numpy as np"
 PANDAS = "import pandas as pd"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from gates.__main__ import _explained
-from gates.engine import GATES, RULES, examine
-from gates.files import find
-from gates.gate import Context
-from gates.rules import Rule
-from gates.settings import load
+from gates.core.engine import GATES, RULES, examine
+from gates.core.files import find
+from gates.core.gate import Context
+from gates.core.rules import Rule
+from gates.core.settings import load
 
 from .faults import FAULTS
 from .planting import Fault, Repository

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gates.learning import RULES
+from gates.learning.mistakes import RULES
 
 from ..planting import Fault, cell, module
 

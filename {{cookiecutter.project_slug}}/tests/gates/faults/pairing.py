@@ -19,9 +19,12 @@ def in_notebook(text: str) -> Change:
     """Text below the heading of the conclusions, in the .ipynb alone."""
 
     def edit(content: dict[str, Any]) -> None:
+        heading = "## Conclusions and next steps"
         for made in content["cells"]:
-            if "".join(made["source"]).startswith("## Conclusions"):
-                made["source"] = ["## Conclusions and next steps\n", "\n", text]
+            old = "".join(made["source"])
+            if old.startswith(heading):
+                new = old.replace(heading, f"{heading}\n\n{text}", 1)
+                made["source"] = new.splitlines(keepends=True)
 
     return raw(edit)
 

@@ -1,8 +1,8 @@
 """NB301-NB304: a notebook and its script say the same, and no edit of either is ever lost.
 
 Both are compared, cell by cell, with what they held when they were last in step (noted in git's
-own folder), or else in git's HEAD. What one side changed the other takes over, from both sides at
-once if need be; where both changed the same cell nothing is written. File times decide nothing.
+own folder) or in git's HEAD. What one side changed the other takes over, in both directions at once
+if need be; where both changed the same cell nothing is written. File times decide nothing.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..core.files import Notebook, Unreadable, find, source, write
+from ..core.gate import Context, Gate
+from ..core.rules import Finding, Rule
+from ..core.settings import load
 from . import halves, percent
-from .files import Notebook, Unreadable, find, parse, source, write
-from .gate import Context, Gate
 from .halves import SIDES, Pair
-from .merge import Merge, Version, merge
-from .rules import Finding, Rule
-from .stamps import Stamps, digest, git, hashes, revisions
+from .merge import Version
+from .stamps import Stamps, git, hashes
+from .verdicts import all_of, judge
 
 NB301 = Rule(
     "NB301",
@@ -87,16 +88,6 @@ RULES = (NB301, NB302, NB303, NB304)
 MISSING = "missing"
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """How a pair is to be brought in step, and whether that is certain or for a person to say."""
-
-    what: str
-    merge: Merge
-    certain: bool = True
-    detail: str = ""
-
-
 def check(path: Path, context: Context) -> Iterator[Finding]:
     """Findings for the pair of the notebook ``path``; of the two files one may be missing."""
     found = _look(path, context)
@@ -121,7 +112,7 @@ def _look(path: Path, context: Context) -> Finding | None:
     mend_header = context.settings.wants(NB303)
     if pair.left.cells == pair.right.cells:
         if mend_header and not pair.text.startswith(percent.HEADER):
-            wanted = halves.texts(pair, _all_of(pair, "ipynb"), mend_header=True)[1]
+            wanted = halves.texts(pair, all_of(pair, "ipynb"), mend_header=True)[1]
             if wanted != pair.text:
                 return Finding(NB303, script)
         context.stamps.note(path, pair.right, files)
@@ -193,7 +184,7 @@ def bring_in_step(
     if pair.unfit:
         return []
     if pair.only or pair.left.cells == pair.right.cells:
-        chosen = _all_of(pair, pair.only or "ipynb")
+        chosen = all_of(pair, pair.only or "ipynb")
     else:
         verdict = judge(pair, stamps, side)
         if not (verdict.certain or side):
@@ -205,8 +196,9 @@ def bring_in_step(
     written = [path] if notebook is not None and write(path, notebook) else []
     if script != pair.text and write(pair.script, script):
         written.append(pair.script)
-    files = hashes(path)
-    stamps.note(path, halves.read(path).right, files)
+    files, after = hashes(path), halves.read(path)
+    if after.left.cells == after.right.cells:
+        stamps.note(path, after.right, files)
     return written
 
 
@@ -224,105 +216,6 @@ def _read(path: Path, files: list[str], stamps: Stamps, side: str | None) -> Pai
                 return pair
     last = stamps.last(path)
     return halves.of_script_alone(path, last.version if last else Version([]))
-
-
-def judge(pair: Pair, stamps: Stamps, side: str | None = None) -> Verdict:
-    """Which edits of a pair that is out of step are taken over, and whether that is certain."""
-    past = _Past(pair, stamps)
-    if not past.states:
-        what = "they differ, and nobody knows a state in which they were in step"
-        return Verdict(what, _all_of(pair, side or "py"), certain=False)
-    changed = [version.cells != past.states[0].cells for version in (pair.left, pair.right)]
-    if sum(changed) == 1:
-        number = changed.index(True)
-        name, other = SIDES[number], SIDES[1 - number]
-        if past.may_be_restored(number):
-            what = f"the .{name} is as it was before they were last in step"
-            return Verdict(what, _all_of(pair, side or name), certain=False)
-        return Verdict(
-            f"only the .{name} has changed; the .{other} has to follow", _all_of(pair, name)
-        )
-    prefer = SIDES.index(side or "py")
-    merges = [merge(state, pair.left, pair.right, prefer) for state in past.states]
-    if clashes := merges[0].clashes:
-        numbers = [n + 1 for clash in clashes for n in clash.right or clash.left]
-        what = f"both have changed {_cells(numbers)} since they were in step"
-        detail = "\n".join(_shown(pair, clash.left, clash.right) for clash in clashes)
-        return Verdict(what, merges[0], certain=False, detail=detail)
-    results = [pair.contents(found) for found in merges if not found.clashes]
-    if any(result != results[0] for result in results):
-        what = "both have changed, and it is not certain since when"
-        return Verdict(what, _all_of(pair, side or "py"), certain=False)
-    return Verdict("both have changed, in different cells, and can be merged", merges[0])
-
-
-class _Past:
-    """What is known of a pair out of step: the last state in step, and what git holds."""
-
-    def __init__(self, pair: Pair, stamps: Stamps) -> None:
-        self.pair = pair
-        last = stamps.last(pair.path)
-        self.texts = revisions(pair.path, last.commit if last else "")
-        self.head = [self._in_git("HEAD", number) for number in (0, 1)]
-        self.states: list[Version] = [last.version] if last else []
-        self.earlier = {digest(last.version), *last.earlier} if last else set()
-        if self.head[0] and self.head[1] and self.head[0].cells == self.head[1].cells:
-            then = [self.texts.get(("then", side)) for side in SIDES]
-            now = [self.texts.get(("HEAD", side)) for side in SIDES]
-            # After a pull or a change of branch the commit is what both started from.
-            place = 0 if then != now else 1
-            self.states.insert(place, self.head[1])
-
-    def _in_git(self, revision: str, number: int) -> Version | None:
-        text = self.texts.get((revision, SIDES[number]))
-        if text is None:
-            return None
-        try:
-            return halves.of_notebook(parse(text)) if number else halves.of_script(text)
-        except Unreadable:
-            return None
-
-    def may_be_restored(self, number: int) -> bool:
-        """Whether a side is an older state from git, as when half a pair is staged."""
-        now = (self.pair.left, self.pair.right)[number]
-        staged, committed = self._in_git("index", number), self.head[number]
-        if not staged or staged.cells != now.cells:
-            return False
-        return digest(now) in self.earlier or (committed or Version([])).cells == now.cells
-
-
-def _all_of(pair: Pair, side: str) -> Merge:
-    """One side as it is; its cells keep the ids that the notebook gave them."""
-    return merge(pair.right if side == "py" else pair.left, pair.left, pair.right)
-
-
-def _cells(numbers: list[int]) -> str:
-    if not numbers:
-        return "the same place"
-    return f"cell{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
-
-
-def _shown(pair: Pair, left: list[int], right: list[int]) -> str:
-    """Both versions of cells that clash, as a diff."""
-
-    def lines(version: Version, numbers: list[int]) -> Iterator[str]:
-        for kind, text, more in (version.cells[number] for number in numbers):
-            options = [] if kind == "code" else [f"[{kind}]"]
-            options += [] if more == "{}" else [more]
-            yield " ".join(["# %%", *options])
-            yield from text.split("\n")
-
-    def name(path: Path, numbers: list[int]) -> str:
-        return f"{path}, {_cells([n + 1 for n in numbers]) if numbers else 'not there'}"
-
-    diff = difflib.unified_diff(
-        list(lines(pair.left, left)),
-        list(lines(pair.right, right)),
-        name(pair.script, left),
-        name(pair.path, right),
-        lineterm="",
-    )
-    return "\n".join(diff)
 
 
 def _brought_back(pair: Pair, number: int) -> str:
@@ -360,16 +253,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--from", dest="side", choices=SIDES, help="the side that is right")
     parser.add_argument("--fix", action="store_true", help="bring in step where it is certain")
     options = parser.parse_args(arguments)
-    stamps = Stamps(Path.cwd())
+    context = Context(Path.cwd(), load(Path.cwd()))
+    mend_header = context.settings.wants(NB303)
     for path in find(options.files):
         try:
-            for written in bring_in_step(path, stamps, options.side):
-                print(f"{written}: brought in step")
+            written = bring_in_step(path, context.stamps, options.side, mend_header=mend_header)
         except (OSError, Unreadable) as error:
             parser.error(f"{path}: {error}")
-    stamps.save()
+        for name in written:
+            print(f"{name}: brought in step")
+    context.close()
     return GATE.main(options.files)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

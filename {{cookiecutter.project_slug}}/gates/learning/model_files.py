@@ -6,9 +6,9 @@ import ast
 import re
 from collections.abc import Iterator
 
+from ..core.rules import Rule
 from .flow import Flow, Step, argument, method, path, receiver
 from .rows import Rows
-from .rules import Rule
 from .wording import listed, words
 
 ML409 = Rule(

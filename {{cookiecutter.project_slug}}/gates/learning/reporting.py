@@ -6,9 +6,9 @@ import ast
 import re
 from collections.abc import Iterator
 
+from ..core.rules import Rule
 from .flow import LOOPS, Flow, method, path, receiver
 from .rows import TEST, TRAIN, VALID, Rows, named
-from .rules import Rule
 from .scores import SCORE_WORDS, Scores
 from .wording import words
 

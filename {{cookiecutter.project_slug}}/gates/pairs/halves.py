@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.files import Notebook, Unreadable, read_text, source
+from ..outputs import CELL_KEYS, KERNELSPEC, canonical, clean, give_ids
 from . import percent
-from .files import Notebook, Unreadable, read_text, source
 from .merge import Content, Merge, Version
-from .outputs import CELL_KEYS, KERNELSPEC, canonical, clean, give_ids
 
 SIDES = ("py", "ipynb")
 FORMAT = "py:percent"
@@ -147,7 +147,7 @@ def _made(pair: Pair, content: Content, twin: int | None) -> dict[str, Any]:
         cell["id"] = old["id"]
     if held:
         hidden = set(old["metadata"]) - set(json.loads(held[2]))
-        cell["metadata"] |= {key: old["metadata"][key] for key in hidden}
+        cell["metadata"] = {key: old["metadata"][key] for key in hidden} | cell["metadata"]
     if cell["cell_type"] != "code" and "attachments" in old:
         cell["attachments"] = old["attachments"]
     if held and held[:2] == content[:2] and cell["cell_type"] == "code":

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
+from ..core.files import File
+from ..core.gate import Context, Gate
+from ..core.rules import Finding, Rule
 from . import fitting, leaks, model_files, reporting, selecting, splitting
-from .files import File
 from .flow import Flow
-from .gate import Context, Gate
 from .rows import Rows
-from .rules import Finding, Rule
 
 RULES: tuple[Rule, ...] = (
     *fitting.RULES,
@@ -47,6 +46,3 @@ def check(file: File, context: Context) -> Iterator[Finding]:
 
 GATE = Gate(RULES, on_file=check)
 main = GATE.main
-
-if __name__ == "__main__":
-    sys.exit(main())

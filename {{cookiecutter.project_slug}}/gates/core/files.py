@@ -19,7 +19,8 @@ NB300 = Rule(
     "NB300",
     "the file is not a notebook that can be read",
     "every other gate, papermill and Jupyter stop at it",
-    "Take the last good version from git, or make it again from its .py with `make sync`; "
+    "Take the last good version from git, or make it again from its .py: `python -m gates.pairs "
+    "--from py FILE`; "
     "a notebook of an older format: `jupyter nbconvert --to notebook --inplace FILE`",
     bad='{"cells": [   <- the file ends here, after a save that was cut off',
     good='{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from ..core.rules import Rule
 from .flow import (
     DEEP,
     Flow,
@@ -19,7 +20,6 @@ from .flow import (
     receiver,
 )
 from .rows import TEST, TRAIN, Rows
-from .rules import Rule
 from .scores import Scores, in_folds, seed_like, targets
 
 ML404 = Rule(

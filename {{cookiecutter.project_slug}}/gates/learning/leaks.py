@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from ..core.rules import Rule
 from .estimators import LEAKING, RESAMPLERS, SELECTORS, kind
 from .flow import Flow, Scope, Step, argument, axes, base, method, path, receiver
 from .rows import TEST, TRAIN, VALID, Rows
-from .rules import Rule
 
 ML403 = Rule(
     "ML403",

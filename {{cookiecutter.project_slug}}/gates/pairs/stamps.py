@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from .files import write
+from ..core.files import write
 from .merge import Content, Version
 
 EARLIER = 16  # states in step before the last one that are known again

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from ..core.rules import Rule
 from .flow import (
     Flow,
     Scope,
@@ -18,7 +19,6 @@ from .flow import (
     path,
 )
 from .rows import Rows
-from .rules import Rule
 from .wording import listed, words
 
 ML406 = Rule(
@@ -120,19 +120,23 @@ GROUPED = {"split", "cross_validate", "cross_val_score", "cross_val_predict"}
 def against_the_declared(flow: Flow, rows: Rows) -> Found:
     """ML407."""
     declared = _declared(flow)
-    if not declared:
+    grouped = _grouped(flow)
+    if not (declared or grouped):
         return
     for step, call in flow.calls():
-        said = declared.get(step.scope) or declared.get(flow.top)
         name = flow.called(call, LIBRARIES)
-        if not said or not _is_random(flow, call) or name in BY_GROUP:
+        if not _is_random(flow, call) or name in BY_GROUP:
             continue
-        if not any(_is_unique(each, step) for each in call.args[:1]):  # groups may be split
+        data = next(iter(call.args), None)
+        made = _made(data, step)
+        said = declared.get(step.scope) or declared.get(flow.top)
+        said = said or next((groups for other, groups in grouped if other == made), None)
+        if said and not (data and _is_unique(data, step)):  # the groups may be split
             yield ML407, call, f"{name} splits at random, but {said}"
 
 
 def _declared(flow: Flow) -> dict[Scope, str]:
-    """What is said of time or groups, by the scope in which it is."""
+    """The column of time or groups that is named, by the scope in which it is."""
     if any(full.startswith(SURVIVAL) for full in flow.program.imported.values()):
         return {}  # there, time is what is predicted
     found: dict[Scope, str] = {}
@@ -141,17 +145,34 @@ def _declared(flow: Flow) -> dict[Scope, str]:
         for name, value in _given(scope):
             if name.lower() in plain and _is_column(value):
                 found[scope] = f"{name} = {ast.unparse(value)}"
-    for step, call in flow.calls():
-        groups = keyword(call, "groups") if _last(call) in GROUPED else None
-        if groups is None and method(call) == "split" and len(call.args) == 3:
-            groups = call.args[2]
-        if groups is not None and path(groups).lower() in GROUPS:
-            found.setdefault(step.scope, f"the rows have groups ({path(groups)})")
     return found
 
 
+def _grouped(flow: Flow) -> list[tuple[ast.expr | str, str]]:
+    """The rows that are split by groups elsewhere: what made them, and the groups."""
+    found = []
+    for step, call in flow.calls():
+        called = _last(call)
+        groups = keyword(call, "groups") if called in GROUPED else None
+        if groups is None and called == "split" and len(call.args) == 3:
+            groups = call.args[2]
+        data = call.args[0 if called == "split" else 1 :][:1]
+        made = _made(data[0], step) if data else None
+        if made and groups is not None and path(groups).lower() in GROUPS:
+            found.append((made, f"the rows have groups ({path(groups)})"))
+    return found
+
+
+def _made(data: ast.expr | None, step: Step) -> ast.expr | str | None:
+    """What made the rows that a name holds: after another assignment they are others."""
+    if not isinstance(data, ast.Name):
+        return None
+    bound = step.scope.binding(data.id, step)
+    return bound.value if bound else data.id
+
+
 def _last(call: ast.Call) -> str:
-    return path(call.func).rpartition(".")[2]
+    return method(call) or path(call.func)
 
 
 def _given(scope: Scope) -> Iterator[tuple[str, ast.expr]]:

@@ -12,7 +12,7 @@ from .wording import listed, words
 TRAIN, VALID, TEST = "training", "validation", "test"
 KINDS = {
     TRAIN: "train|training|trn|tr",
-    VALID: "valid|validation|val|dev",
+    VALID: "valid|validate|validation|val|dev",
     TEST: "test|testing|tst|holdout|heldout",
 }
 PARTS = {

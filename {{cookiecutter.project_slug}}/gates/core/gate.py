@@ -13,7 +13,7 @@ from .rules import Finding, Rule
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from .stamps import Stamps
+    from ..pairs.stamps import Stamps
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Context:
 
     @cached_property
     def stamps(self) -> Stamps:
-        from .stamps import Stamps
+        from ..pairs.stamps import Stamps
 
         return Stamps(self.root)
 
@@ -54,6 +54,6 @@ class Gate:
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Run this gate alone; the exit status is 1 where it finds something."""
-        from .__main__ import check
+        from ..__main__ import check
 
         return check(argv, [self])

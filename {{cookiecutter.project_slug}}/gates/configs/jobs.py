@@ -16,10 +16,10 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from ..core.files import Notebook, Unreadable
+from ..core.gate import Context, Gate
+from ..core.rules import Finding, Rule
 from .documents import Broken, Document, near, values_of
-from .files import Notebook, Unreadable
-from .gate import Context, Gate
-from .rules import Finding, Rule
 
 CF503 = Rule(
     "CF503",

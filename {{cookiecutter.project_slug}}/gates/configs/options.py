@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import importlib
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from ..core.gate import Context, Gate
+from ..core.rules import Finding, Rule
 from . import jobs, targets
 from .composing import CONF, Choice, Choices, Composition, composable, compose
 from .documents import Broken, Document, near
-from .gate import Context, Gate
-from .rules import Finding, Rule
 from .targets import Keys
 
 CF501 = Rule(
@@ -372,6 +371,3 @@ def _first_line(error: object) -> str:
 
 GATE = Gate(RULES, on_project=check)
 main = GATE.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,14 +5,12 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from . import (
-    allowed,
+from .. import (
     configs,
     embedded,
-    files,
-    jobs,
     layout,
     learning,
     outputs,
@@ -21,6 +19,8 @@ from . import (
     reproducible,
     secrets,
 )
+from ..configs import jobs
+from . import allowed, files
 from .files import NB300, Module, Unreadable, load
 from .gate import Context, Gate
 from .rules import Finding, Rule
@@ -72,12 +72,13 @@ def examine(
     for number, path in enumerate(paths, start=1):
         _progress(number, len(paths))
         name = _relative(path, context.root)
-        gone = _mend(name, context, gates) if fix else []
         found = list(_of_file(name, context, gates, looked_for))
-        left = {(finding.rule, finding.cell) for finding in found}
-        for finding in gone:
-            if (finding.rule, finding.cell) not in left:
-                mended(finding)
+        if fix and _mend(name, context, gates, found):
+            before, found = found, list(_of_file(name, context, gates, looked_for))
+            left = {(finding.rule, finding.cell) for finding in found}
+            for finding in before:
+                if (finding.rule, finding.cell) not in left:
+                    mended(finding)
         yield from found
     if whole:
         yield from _of_project(context, gates, looked_for)
@@ -88,25 +89,16 @@ def _relative(path: Path, root: Path) -> Path:
     return full.relative_to(root) if full.is_relative_to(root) else path
 
 
-def _mend(path: Path, context: Context, gates: Sequence[Gate]) -> list[Finding]:
-    """Mend a notebook, gate by gate; the findings there were before."""
-    before: list[Finding] = []
+def _mend(path: Path, context: Context, gates: Sequence[Gate], found: Sequence[Finding]) -> bool:
+    """Let each gate mend what it can of what was found; whether anything was written."""
+    rules = {finding.rule for finding in found}
+    written = False
     for gate in gates:
-        if gate.fix and path.suffix == ".ipynb":
-            try:
-                found = list(_keep(_look(gate, path, context), context))
-                if found and gate.fix(path, context):
-                    before += found
-            except (Unreadable, RecursionError):
-                pass  # the check that follows says so
-    return before
-
-
-def _look(gate: Gate, path: Path, context: Context) -> Iterator[Finding]:
-    if gate.on_path:
-        yield from gate.on_path(path, context)
-    if gate.on_file and path.is_file():
-        yield from gate.on_file(load(path), context)
+        # What one gate mends may put a pair out of step, and the last brings it in step again.
+        if gate.fix and (rules.intersection(gate.rules) or (written and gate.on_path)):
+            with suppress(Unreadable):  # the check that follows says so
+                written |= gate.fix(path, context)
+    return written
 
 
 def _of_file(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from ..core.rules import Rule
 from .estimators import (
     ENCODERS,
     IMPUTERS,
@@ -31,7 +32,6 @@ from .flow import (
     receiver,
 )
 from .rows import TEST, TRAIN, VALID, Rows
-from .rules import Rule
 from .wording import listed, words
 
 ML401 = Rule(

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 Content = tuple[str, str, str]  # type, text and metadata of a cell
 ALIKE = 0.5  # share of words that an edited cell has in common with what it was
+MOVED = 0.8  # share of its words that a cell still has that was moved and edited
 MOST = 10_000  # pairs of cells to compare by their words
 
 
@@ -96,15 +97,18 @@ class _Side:
         self.was = {now: old for old, now in [*self.kept.items(), *self.moved.items()]}
 
     def _find_moved(self, base: Version) -> None:
+        gone = [k for k in range(len(base.cells)) if k not in self.kept]
         gaps = {number: gap for gap, numbers in self.added.items() for number in numbers}
-        for old in (k for k in range(len(base.cells)) if k not in self.kept):
-            for number, gap in gaps.items():
-                same_id = base.id(old) is not None and base.id(old) == self.new.id(number)
-                if same_id or base.cells[old] == self.new.cells[number]:
-                    self.moved[old] = number
-                    self.together.append({2 * old + 1, 2 * gap})
-                    del gaps[number]
-                    break
+        if len(gone) * len(gaps) > MOST:
+            return
+        for least in (1.0, MOVED):  # first those that nobody edited as well
+            for old in gone:
+                for number, gap in gaps.items() if old not in self.moved else ():
+                    if _part_kept(base, self.new, old, number) >= least:
+                        self.moved[old] = number
+                        self.together.append({2 * old + 1, 2 * gap})
+                        del gaps[number]
+                        break
 
     def numbers(self, place: int) -> list[int]:
         """The cells that stand at a place."""
@@ -174,47 +178,67 @@ def _clash(places: list[int], sides: tuple[_Side, _Side]) -> Clash:
 def _same_cells(base: Version, new: Version) -> Iterator[tuple[int, int]]:
     """Cells of both that are the same one, in order: equal, or else edited."""
     matcher = SequenceMatcher(None, base.cells, new.cells, autojunk=False)
-    for kind, i1, i2, j1, j2 in matcher.get_opcodes():
+    blocks = matcher.get_opcodes()
+    for kind, i1, i2, j1, j2 in blocks:
         if kind == "equal":
             yield from zip(range(i1, i2), range(j1, j2), strict=True)
-        elif kind == "replace":
-            yield from _edited(base, new, range(i1, i2), range(j1, j2))
+    others = [block for block in blocks if block[0] != "equal"]
+    gone = {cell[:2] for _, i1, i2, _, _ in others for cell in base.cells[i1:i2]}
+    moved = {cell[:2] for _, _, _, j1, j2 in others for cell in new.cells[j1:j2]} & gone
+    for _, i1, i2, j1, j2 in others:
+        yield from _edited(base, new, range(i1, i2), range(j1, j2), moved)
 
 
-def _edited(base: Version, new: Version, old: range, now: range) -> list[tuple[int, int]]:
-    """The pairs, in order, that are most alike in all (a longest common subsequence by weight)."""
-    if len(old) * len(now) > MOST:
+def _edited(
+    base: Version, new: Version, old: range, now: range, moved: set[tuple[str, str]]
+) -> list[tuple[int, int]]:
+    """The pairs, in order, that are most alike in all: a common subsequence of most weight.
+
+    Args:
+        moved: type and text of cells that are on both sides, here or elsewhere.
+    """
+    if not old or not now or len(old) * len(now) > MOST:
         return []
-    alone = len(old) == len(now) == 1
-    words = {cell: _words(cell) for cell in [*base.cells[old.start : old.stop], *_of(new, now)]}
+    least = 0 if len(old) == len(now) == 1 else ALIKE
+    words = {cell: _words(cell) for cell in base.cells[old.start : old.stop]}
+    words |= {cell: _words(cell) for cell in new.cells[now.start : now.stop]}
+
+    def likeness(i: int, j: int) -> float:
+        """The share of words in common; 2 for the same id, -1 for certainly not the same."""
+        before, after = base.cells[i], new.cells[j]
+        if base.id(i) is not None and base.id(i) == new.id(j):
+            return 2
+        if before[0] != after[0] or base.id(i) in new.ids or new.id(j) in base.ids:
+            return -1
+        if before[:2] == after[:2]:
+            return 1.5
+        if before[:2] in moved or after[:2] in moved:
+            return -1
+        total = words[before].total() + words[after].total()
+        return 2 * (words[before] & words[after]).total() / (total or 1)
+
     best: list[tuple[float, list[tuple[int, int]]]] = [(0, [])] * (len(now) + 1)
     for i in old:
-        row: list[tuple[float, list[tuple[int, int]]]] = [(0, [])]
+        row = best[:1]
         for n, j in enumerate(now):
-            likeness = _likeness(base, new, i, j, words)
-            if likeness >= ALIKE or (alone and likeness >= 0):
+            found = [row[-1], best[n + 1]]
+            if (alike := likeness(i, j)) >= least:
                 weight, pairs = best[n]
-                joined = (weight + likeness + 0.01, [*pairs, (i, j)])
-            else:
-                joined = (-1, [])
-            row.append(max(joined, row[-1], best[n + 1], key=lambda found: found[0]))
+                found.append((weight + alike + 0.01, [*pairs, (i, j)]))
+            row.append(max(found, key=lambda each: each[0]))
         best = row
     return best[-1][1]
 
 
-def _of(version: Version, numbers: range) -> Sequence[Content]:
-    return version.cells[numbers.start : numbers.stop]
-
-
-def _likeness(
-    base: Version, new: Version, i: int, j: int, words: dict[Content, Counter[str]]
-) -> float:
-    if base.ids and base.id(i) == new.id(j):
-        return 2
-    if base.cells[i][0] != new.cells[j][0] or base.id(i) in new.ids or new.id(j) in base.ids:
-        return -1
-    old, now = words[base.cells[i]], words[new.cells[j]]
-    return 2 * (old & now).total() / (old.total() + now.total() or 1)
+def _part_kept(base: Version, new: Version, old: int, number: int) -> float:
+    """How much of a cell that is gone from its place stands in another; 1 for all of it."""
+    before, after = base.cells[old], new.cells[number]
+    if base.id(old) is not None and base.id(old) == new.id(number):
+        return 1
+    if before[:2] == after[:2]:
+        return 1
+    words = _words(before)
+    return 0.99 * (words & _words(after)).total() / (words.total() or 1)
 
 
 def _words(cell: Content) -> Counter[str]:

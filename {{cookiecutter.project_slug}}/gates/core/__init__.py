@@ -1,0 +1,1 @@
+"""What the gates stand on: files, rules, settings, and the engine that runs them."""
