@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -18,18 +19,22 @@ from .core import settings
 from .core.allowed import Baseline, write_baseline
 from .core.engine import GATES, RULES, examine
 from .core.files import find
-from .core.formats import FORMATS
+from .core.formats import FORMATS, summary
 from .core.gate import Context, Gate
-from .core.rules import Finding, Rule, matches
+from .core.rules import FAMILIES, Finding, Rule, matches
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["explain"]:
-        return explain(arguments[1:])
-    if arguments[:1] == ["adopt"]:
-        return adopt(arguments[1:])
-    return check(arguments, GATES)
+    try:
+        if arguments[:1] == ["explain"]:
+            return explain(arguments[1:])
+        if arguments[:1] == ["adopt"]:
+            return adopt(arguments[1:])
+        return check(arguments, GATES)
+    except BrokenPipeError:  # whoever read the output, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def check(argv: Sequence[str] | None, gates: Sequence[Gate]) -> int:
@@ -58,8 +63,8 @@ def check(argv: Sequence[str] | None, gates: Sequence[Gate]) -> int:
     findings = list(found if options.no_baseline else baseline.without_known(found))
     context.close()
     if options.format == "text":
-        for finding in mended:
-            print(f"{finding.place}: mended {finding.rule.id} {finding.message}")
+        for line in summary(mended, "mended "):
+            print(line)
     sys.stdout.write(FORMATS[options.format](findings))
     return 1 if findings or (mended and options.exit_non_zero_on_fix) else 0
 
@@ -70,11 +75,13 @@ def explain(argv: Sequence[str]) -> int:
     parser.add_argument("rules", nargs="*", metavar="RULE", help="all without any")
     options = parser.parse_args(argv)
     _known(parser, options.rules)
-    wanted = [rule for rule in RULES if not options.rules or matches(rule, tuple(options.rules))]
     if options.rules:
+        wanted = (rule for rule in RULES if matches(rule, tuple(options.rules)))
         print("\n\n".join(map(_explained, wanted)))
     else:
-        print("\n".join(f"{rule.id}  {rule.what}" for rule in wanted))
+        for family, about in FAMILIES.items():
+            print(f"\n{about}")
+            print("\n".join(f"{rule.id}  {rule.what}" for rule in RULES if rule.id[:3] == family))
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,7 @@ def text(findings: Sequence[Finding]) -> str:
     """One line a finding; below, once for each rule, why it matters and how to mend it."""
     if not findings:
         return ""
-    lines: list[str] = []
-    for finding in findings:
-        lines.append(f"{finding.place}: {finding.rule.id} {finding.message}")
-        lines += [f"    {line}".rstrip() for line in finding.detail.splitlines()]
+    lines = summary(findings)
     for rule in sorted({finding.rule for finding in findings}, key=lambda rule: rule.id):
         lines += ["", f"{rule.id}: {rule.what}", f"  why:  {rule.why}", f"  mend: {rule.mend}"]
     files = len({finding.path for finding in findings})
@@ -28,6 +26,23 @@ def text(findings: Sequence[Finding]) -> str:
         f"each rule:  python -m gates explain {findings[0].rule.id}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def summary(findings: Sequence[Finding], said: str = "") -> list[str]:
+    """A line for each finding; one for all of a notebook's cells that have the very same."""
+    same: dict[tuple[Path, str, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        line = f"{finding.line or ''}{finding.detail}"  # with either it stands by itself
+        key = f"{finding.cell} {line}" if line or not finding.cell else ""
+        same[finding.path, f"{finding.rule.id} {finding.message}", key].append(finding)
+    lines: list[str] = []
+    for (path, message, _), found in same.items():
+        cells = ", ".join(str(finding.cell) for finding in found[:5])
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        place = found[0].place if len(found) == 1 else f"{path}, cells {cells}{more}"
+        lines.append(f"{place}: {said}{message}")
+        lines += [f"    {line}".rstrip() for line in found[0].detail.splitlines()]
+    return lines
 
 
 def _count(number: int, noun: str) -> str:

@@ -5,6 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+FAMILIES = {
+    "NB1": "Notebooks: their layout",
+    "NB2": "Notebooks: the same result tomorrow, on another machine",
+    "NB3": "Notebooks: what machines leave behind, pairs, secrets",
+    "ML4": "Learning mistakes, in notebooks and modules",
+    "CF5": "Configurations and jobs",
+    "PR6": "The project",
+    "EX7": "Exceptions from rules",
+}
+
 
 @dataclass(frozen=True)
 class Rule:

@@ -13,7 +13,7 @@ from gates.core.engine import RULES
 from gates.core.formats import FORMATS
 from gates.core.rules import Finding
 
-from .planting import Repository, cell, module, replace
+from .planting import Repository, cell, module, raw, replace
 
 CLOCK = cell("from datetime import datetime\n\nstart = datetime.now()")  # NB112 and NB209
 FIT = module(
@@ -55,6 +55,23 @@ def test_a_finding_names_place_rule_reason_and_remedy(
             assert f"why:  {rule.why}" in said
             assert f"mend: {rule.mend}" in said
     assert "2 findings in 1 file" in said
+
+
+def test_the_same_in_many_cells_is_told_once(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def count(content: dict[str, Any]) -> None:
+        for number, made in enumerate(content["cells"]):
+            if made["cell_type"] == "code":
+                made["execution_count"] = number
+
+    raw(count)(repository)
+    assert main([]) == 1
+    assert "01_clicks.ipynb, cells 2, 4, 6, 8: NB312" in capsys.readouterr().out
+    assert main(["--fix", "--exit-non-zero-on-fix"]) == 1
+    said = capsys.readouterr().out
+    assert said.endswith("cells 2, 4, 6, 8: mended NB312 the cell holds an execution count\n")
+    assert main(["--fix", "--exit-non-zero-on-fix"]) == 0
 
 
 @pytest.mark.parametrize(

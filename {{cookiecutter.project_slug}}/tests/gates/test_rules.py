@@ -8,7 +8,7 @@ from gates.__main__ import _explained
 from gates.core.engine import GATES, RULES, examine
 from gates.core.files import find
 from gates.core.gate import Context
-from gates.core.rules import Rule
+from gates.core.rules import FAMILIES, Rule
 from gates.core.settings import load
 
 from .faults import FAULTS
@@ -56,5 +56,6 @@ def test_every_rule_explains_itself(rule: Rule) -> None:
         assert part
         assert part.strip() in text
     assert rule.bad != rule.good
+    assert rule.id[:3] in FAMILIES
     assert rule.what[0].islower() or not rule.what[0].isalpha(), "goes on after a place and an id"
     assert not rule.mend.endswith(".")
