@@ -48,11 +48,21 @@ IN_SHELL = re.compile(
 
 
 def _paths(code: Code) -> Iterator[Found]:
+    tried = {
+        each.id
+        for call, _ in code.calls
+        if SERVICE.fullmatch(called(call))
+        for each in ast.walk(call)
+        if isinstance(each, ast.Name)
+    }
     for node in code.program.walk():
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             path = node.value
             if not MACHINE_PATH.match(path) or "\n" in path or not _is_used(code, node):
                 continue
+            owner = next(code.above(node), None)
+            if isinstance(owner, ast.Assign) and getattr(owner.targets[0], "id", "") in tried:
+                continue  # where it is not there, something else is done
             place = code.program.place(node)
             if not code.under(place, SERVICE):
                 yield NB205, place, f"the path '{short(path)}' is of one machine"

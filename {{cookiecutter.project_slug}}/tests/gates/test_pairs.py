@@ -15,7 +15,6 @@ import nbformat
 import pytest
 from jupytext.combine import combine_inputs_with_outputs
 
-import gates
 from gates import outputs
 from gates.core.files import find
 from gates.core.gate import Context
@@ -585,7 +584,7 @@ def test_neither_jupytext_nor_nbformat_is_imported_for_plain_notebooks() -> None
         "import sys; from gates import pairs; assert pairs.main(['--fix', 'notebooks']) == 0; "
         "assert not {'jupytext', 'nbformat', 'yaml'} & set(sys.modules)"
     )
-    root = Path(gates.__file__).parents[1]
+    root = Path(halves.__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", check], env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin"}
     )
@@ -614,6 +613,7 @@ MERGES = [  # base, left, right, the result; without one: refused
     ("abc", "bca", "abc1", "bc1a"),
     ("abc", "bca", "a1bc", None),
     ("abc", "bca", "bc", None),
+    ("abc", "bca1", "bc", None),  # moved and edited, and removed
     ("abcdx", "bacdx", "abcxd", "bacxd"),
     ("abc", "", "abc", ""),
     ("", "a", "", "a"),

@@ -234,6 +234,7 @@ def test_what_is_wrong_is_found(rule: str, code: str) -> None:
         "def few(df): return df.sample(fraction=0.1, seed=1)",
         f"{NUMPY}\nnp.random.seed(1)\ndef few(df): return df.sample(5)",
         # NB205
+        "import os\npath = '/home/ada/a.csv'\nif not os.path.isfile(path):\n    path = 'a.csv'",
         "route = '/api/v1/users'",
         "url = 'https://example.org/home/ada/x'",
         "def f():\n    '''/home/ada/clicks'''",
