@@ -50,13 +50,11 @@ class Program:
             plain = self._without_magics(cell, text) if cell is not None else text
             self.lines += text.split("\n")
             try:
-                part = ast.parse(plain)
+                # Empty lines before it are a fast way to line numbers that count on.
+                self.tree.body += ast.parse("\n" * offset + plain).body
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                self.broken.append(Place(cell, getattr(error, "lineno", None) or 1))
-                continue
-            if offset:
-                ast.increment_lineno(part, offset)
-            self.tree.body += part.body
+                line = (getattr(error, "lineno", None) or offset + 1) - offset
+                self.broken.append(Place(cell, max(line, 1)))
 
     def _without_magics(self, cell: int, text: str) -> str:
         lines = text.split("\n")

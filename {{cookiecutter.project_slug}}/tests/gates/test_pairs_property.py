@@ -99,7 +99,7 @@ class Halves:
         k = place % len(cells) if cells else 0
         if kind == "add" or not cells:
             wanted, text = CELLS[style % len(CELLS)]
-            if side == "ipynb" and style == 77:
+            if side == "ipynb" and style % 10 == 7:
                 wanted, text = "code", UNFIT
             cells.insert(k, self.cell(wanted, text))
         elif kind == "remove":
