@@ -59,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as on a machine where nobody has set it
     for side, packages in SIDES.items():
         install(side, packages)
-    print(f"{platform.platform()}, {os.cpu_count()} processors, Python {platform.python_version()}")
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
+    print(f"{machine}, Python {platform.python_version()}")
     if options.only != "commit":
         compare_pairs(options.pairs, options.runs)
     if options.only != "pairs":

@@ -153,7 +153,7 @@ def check(file: File, context: Context) -> Iterator[Finding]:
 
 def _story(file: Notebook) -> Iterator[Finding]:
     path, cells = file.path, file.raw["cells"]
-    if not re.fullmatch(r"\d\d_[a-z0-9]+(_[a-z0-9]+)*", path.stem):
+    if not re.fullmatch(r"\d{2,}_[a-z0-9]+(_[a-z0-9]+)*", path.stem):
         yield Finding(NB101, path)
     headings = list(_headings(cells))
     titles = [number for number, level, _ in headings if level == 1]
