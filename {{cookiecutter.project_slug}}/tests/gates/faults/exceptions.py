@@ -7,7 +7,7 @@ from ..planting import Fault, cell
 FAULTS = (
     Fault(
         "EX701",
-        "an exception without a reason",
+        "an import that is allowed, but not why",
         cell("import os  # gates: allow NB112"),
         cell("import os  # gates: allow NB112 - shown to beginners where it is used"),
         also=frozenset({"NB112"}),
