@@ -1,8 +1,9 @@
 """``python -m gates``: check, explain a rule, or adopt a repository that has findings already.
 
-python -m gates [FILES] [--fix]     check files or folders; the project without any
-python -m gates explain RULE        what a rule means, with an example
-python -m gates adopt [FILES]       take today's findings as known: only new ones fail
+python -m gates [FILES] [--fix]    check files or folders; the project without any
+python -m gates explain RULE       what a rule means, with an example
+python -m gates adopt [FILES]      take today's findings as known: only new ones fail
+python -m gates pairs --from py FILES     which half is right where both were edited; or ipynb
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from . import pairs
 from .core import settings
 from .core.allowed import Baseline, write_baseline
 from .core.engine import GATES, RULES, examine
 from .core.files import find
-from .core.formats import FORMATS, summary
-from .core.gate import Context, Gate
+from .core.formats import FORMATS, mend, summary
+from .core.gate import Context, Gate, command
 from .core.rules import FAMILIES, Finding, Rule, matches
 
 
@@ -31,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return explain(arguments[1:])
         if arguments[:1] == ["adopt"]:
             return adopt(arguments[1:])
+        if arguments[:1] == ["pairs"]:
+            return pairs.main(arguments[1:])
         return check(arguments, GATES)
     except BrokenPipeError:  # whoever read the output, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -71,7 +75,7 @@ def check(argv: Sequence[str] | None, gates: Sequence[Gate]) -> int:
 
 def explain(argv: Sequence[str]) -> int:
     """Print what rules mean: one, a family such as NB2, or all."""
-    parser = argparse.ArgumentParser(prog="python -m gates explain", description=explain.__doc__)
+    parser = argparse.ArgumentParser(prog=f"{command()} explain", description=explain.__doc__)
     parser.add_argument("rules", nargs="*", metavar="RULE", help="all without any")
     options = parser.parse_args(argv)
     _known(parser, options.rules)
@@ -96,7 +100,7 @@ def _explained(rule: Rule) -> str:
             f"{rule.id}: {rule.what}" + (f"  ({'; '.join(notes)})" if notes else ""),
             "",
             f"Why it matters: {rule.why}.",
-            f"How to mend it: {rule.mend}.",
+            f"How to mend it: {mend(rule)}.",
             "",
             "Wrong:",
             indented(rule.bad),
@@ -124,7 +128,7 @@ def adopt(argv: Sequence[str]) -> int:
 
 def _parser(about: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m gates",
+        prog=command(),
         description=about,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -157,7 +161,7 @@ def _known(parser: argparse.ArgumentParser, prefixes: Sequence[str]) -> None:
     for prefix in prefixes:
         if not any(name.startswith(prefix) for name in ids):
             near = get_close_matches(prefix, ids, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "; `python -m gates explain` lists all"
+            hint = f"; did you mean {near[0]}?" if near else f"; `{command()} explain` lists all"
             parser.error(f"no rule or family is called '{prefix}'{hint}")
 
 

@@ -17,7 +17,7 @@ NB322 = Rule(
     "large data inside the file",
     "it makes every diff, clone and start of the editor slow, and stays in the history for good",
     "Save it as a file under data/ or docs/ and load or link it; strip outputs with "
-    "`python -m gates.outputs --fix`",
+    "`python -m gates --fix`",
     bad="![the funnel](data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA ...)",
     good="![the funnel](../docs/funnel.png)",
 )

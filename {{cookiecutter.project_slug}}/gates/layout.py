@@ -110,7 +110,7 @@ NB111 = Rule(
     "NB111",
     "the cell is empty",
     "it says nothing, and each is a change that somebody has to review",
-    "Run `python -m gates.layout --fix`",
+    "Run `python -m gates --fix`",
     bad="# %%\nclicks.head()\n# %%",
     good="# %%\nclicks.head()",
 )

@@ -14,7 +14,7 @@ from .core.files import File, Notebook, language, source, write
 from .core.gate import Context, Gate
 from .core.rules import Finding, Rule
 
-STRIP = "Run `python -m gates.outputs --fix`"
+STRIP = "Run `python -m gates --fix`"
 NB311 = Rule(
     "NB311",
     "the cell holds outputs",

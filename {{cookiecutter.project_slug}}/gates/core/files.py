@@ -19,7 +19,7 @@ NB300 = Rule(
     "NB300",
     "the file is not a notebook that can be read",
     "every other gate, papermill and Jupyter stop at it",
-    "Take the last good version from git, or make it again from its .py: `python -m gates.pairs "
+    "Take the last good version from git, or make it again from its .py: `python -m gates pairs "
     "--from py FILE`; "
     "a notebook of an older format: `jupyter nbconvert --to notebook --inplace FILE`",
     bad='{"cells": [   <- the file ends here, after a save that was cut off',
@@ -131,15 +131,14 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def is_script(path: Path) -> bool:
-    """Whether a ``.py`` is one half of a pair: its notebook is there, or it declares one."""
-    if path.with_suffix(".ipynb").is_file():
-        return True
+    """Whether a ``.py`` is one half of a pair, and not a module that is called like a notebook."""
+    beside = path.with_suffix(".ipynb").is_file()
     try:
-        with path.open("rb") as stream:
-            head = stream.read(2000).decode(errors="replace")
+        text = path.read_bytes()
     except OSError:
-        return False
-    return re.search(r"^# +format_name: percent", head, re.M) is not None
+        return beside
+    declared = re.search(rb"^# +format_name: percent", text[:2000], re.M)
+    return bool(declared or (beside and re.search(rb"^# %%", text, re.M)))
 
 
 def read_text(path: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .files import File, Notebook, Unreadable, load
+from .gate import command
 from .rules import Finding, Rule
 
 
@@ -18,14 +19,19 @@ def text(findings: Sequence[Finding]) -> str:
         return ""
     lines = summary(findings)
     for rule in sorted({finding.rule for finding in findings}, key=lambda rule: rule.id):
-        lines += ["", f"{rule.id}: {rule.what}", f"  why:  {rule.why}", f"  mend: {rule.mend}"]
+        lines += ["", f"{rule.id}: {rule.what}", f"  why:  {rule.why}", f"  mend: {mend(rule)}"]
     files = len({finding.path for finding in findings})
     lines += [
         "",
         f"{_count(len(findings), 'finding')} in {_count(files, 'file')}; an example of "
-        f"each rule:  python -m gates explain {findings[0].rule.id}",
+        f"each rule:  {command()} explain {findings[0].rule.id}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def mend(rule: Rule) -> str:
+    """How to mend it, with the command as it was started."""
+    return rule.mend.replace("python -m gates", command())
 
 
 def summary(findings: Sequence[Finding], said: str = "") -> list[str]:
@@ -63,7 +69,7 @@ def _plain(finding: Finding) -> dict[str, Any]:
         "line": finding.line,
         "what": finding.message,
         "why": finding.rule.why,
-        "mend": finding.rule.mend,
+        "mend": mend(finding.rule),
     }
 
 
@@ -72,7 +78,7 @@ def github(findings: Sequence[Finding]) -> str:
     lines = []
     for finding, line in zip(findings, _lines(findings), strict=True):
         where = f"file={_escape(finding.path.as_posix(), ',:')},line={line}"
-        body = f"{finding.message} ({finding.place}). {finding.rule.why}. {finding.rule.mend}"
+        body = f"{finding.message} ({finding.place}). {finding.rule.why}. {mend(finding.rule)}"
         lines.append(f"::error {where},title={finding.rule.id}::{_escape(body)}\n")
     return "".join(lines)
 
@@ -91,7 +97,7 @@ def sarif(findings: Sequence[Finding]) -> str:
         {
             "ruleId": finding.rule.id,
             "level": "error",
-            "message": {"text": f"{finding.message} ({finding.place}). {finding.rule.mend}"},
+            "message": {"text": f"{finding.message} ({finding.place}). {mend(finding.rule)}"},
             "locations": [
                 {
                     "physicalLocation": {
@@ -116,7 +122,7 @@ def _sarif_rule(rule: Rule) -> dict[str, Any]:
         "id": rule.id,
         "shortDescription": {"text": rule.what},
         "fullDescription": {"text": rule.why},
-        "help": {"text": rule.mend},
+        "help": {"text": mend(rule)},
     }
 
 

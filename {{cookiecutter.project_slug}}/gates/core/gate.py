@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,15 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from ..pairs.stamps import Stamps
+
+
+def command() -> str:
+    """How whoever started this program would start it again."""
+    if Path(sys.argv[0]).name == "gates":
+        return "gates"
+    python, here = Path(sys.executable), Path.cwd()
+    name = python.relative_to(here) if python.is_relative_to(here) else python.name
+    return f"{name} -m gates"
 
 
 @dataclass

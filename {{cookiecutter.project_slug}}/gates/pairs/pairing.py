@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import Notebook, Unreadable, find, source, write
-from ..core.gate import Context, Gate
+from ..core.gate import Context, Gate, command
 from ..core.rules import Finding, Rule
 from ..core.settings import load
 from . import halves, percent
@@ -31,7 +31,7 @@ NB301 = Rule(
     "NB301",
     "the .py and the .ipynb are out of step",
     "reviews read the one and jobs run the other",
-    "Run `make sync`, or `python -m gates.pairs --fix FILE`: no edit is lost",
+    "Run `make sync`, or `python -m gates --fix FILE`: no edit is lost",
     bad="""\
 01_clicks.py:     clicks = rows[rows.event == "click"]
 01_clicks.ipynb:  clicks = rows""",
@@ -43,7 +43,7 @@ NB302 = Rule(
     "NB302",
     "the .py and the .ipynb differ, and only a person can say which is right",
     "whichever followed the other, an edit could be lost",
-    "Decide with `python -m gates.pairs --from py FILE` or `--from ipynb FILE`: it wins where both "
+    "Decide with `python -m gates pairs --from py FILE` or `--from ipynb FILE`: it wins where both "
     "changed, other edits of both are kept. Is one of them not staged, `git add` both first",
     bad="""\
 both said:        users: int = 1000
@@ -58,7 +58,7 @@ NB303 = Rule(
     "NB303",
     "the header of the .py is not in the project's form",
     "versions of tools in it would change with every machine",
-    "Run `make sync`, or `python -m gates.pairs --fix FILE`",
+    "Run `make sync`, or `python -m gates --fix FILE`",
     bad="""\
 #       format_name: percent
 #       format_version: '1.3'
@@ -73,7 +73,7 @@ NB304 = Rule(
     "read back from there it would be split, joined with the next or changed: nothing is written, "
     "so that it cannot be lost",
     "Write it otherwise: no line that begins like '# %%', no string without an end, no indented "
-    "'x = !command'; or take the cells of the .py: `python -m gates.pairs --from py FILE`",
+    "'x = !command'; or take the cells of the .py: `python -m gates pairs --from py FILE`",
     bad="""\
 a cell of 01_clicks.ipynb:
     print("first half")
@@ -244,10 +244,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     ):
         return GATE.main(arguments)
     parser = argparse.ArgumentParser(
-        prog="python -m gates.pairs",
+        prog=f"{command()} pairs",
         description=main.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="All other options are those of `python -m gates --help`.",
+        epilog=f"All other options are those of `{command()} --help`.",
     )
     parser.add_argument("files", nargs="+", help="notebooks or their scripts")
     parser.add_argument("--from", dest="side", choices=SIDES, help="the side that is right")

@@ -10,7 +10,7 @@ import pytest
 
 from gates.__main__ import main
 from gates.core.engine import RULES
-from gates.core.formats import FORMATS
+from gates.core.formats import FORMATS, mend
 from gates.core.rules import Finding
 
 from .planting import Repository, cell, module, raw, replace
@@ -53,7 +53,7 @@ def test_a_finding_names_place_rule_reason_and_remedy(
     for rule in RULES:
         if rule.id in ("NB112", "NB209"):
             assert f"why:  {rule.why}" in said
-            assert f"mend: {rule.mend}" in said
+            assert f"mend: {mend(rule)}" in said
     assert "2 findings in 1 file" in said
 
 

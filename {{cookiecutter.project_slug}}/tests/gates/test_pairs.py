@@ -477,6 +477,13 @@ def test_a_script_stands_for_its_notebook() -> None:
     assert find([SCRIPT]) == [NOTEBOOK]
 
 
+def test_a_module_called_like_a_notebook_is_no_script() -> None:
+    module = Path("src/train.py")
+    module.write_text("rows = 1\n")
+    NOTEBOOK.rename(module.with_suffix(".ipynb"))
+    assert find(["src/train.py"]) == [module]
+
+
 @pytest.fixture
 def elsewhere() -> None:
     """A repository that was not generated."""

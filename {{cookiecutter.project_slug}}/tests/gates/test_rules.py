@@ -7,6 +7,7 @@ import pytest
 from gates.__main__ import _explained
 from gates.core.engine import GATES, RULES, examine
 from gates.core.files import find
+from gates.core.formats import mend
 from gates.core.gate import Context
 from gates.core.rules import FAMILIES, Rule
 from gates.core.settings import load
@@ -52,7 +53,7 @@ def test_every_rule_has_a_fault_and_a_twin() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_every_rule_explains_itself(rule: Rule) -> None:
     text = _explained(rule)
-    for part in (rule.id, rule.what, rule.why, rule.mend, *rule.bad.split("\n")):
+    for part in (rule.id, rule.what, rule.why, mend(rule), *rule.bad.split("\n")):
         assert part
         assert part.strip() in text
     assert rule.bad != rule.good
