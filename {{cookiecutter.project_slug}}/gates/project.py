@@ -159,9 +159,13 @@ def _differences(
 ) -> Iterator[str]:
     from packaging.specifiers import SpecifierSet
 
-    python = project["project"].get("requires-python")
-    if python and SpecifierSet(python) != SpecifierSet(lock.get("requires-python", "")):
-        yield f"uv.lock is for Python {lock.get('requires-python')}, pyproject.toml for {python}"
+    asked, made = project["project"].get("requires-python"), lock.get("requires-python", "")
+    # uv writes >=3.13,<3.14 as ==3.13.*, so what they let in is compared.
+    if asked and any(
+        SpecifierSet(asked).contains(python) != SpecifierSet(made).contains(python)
+        for python in (f"3.{minor}.{micro}" for minor in range(8, 30) for micro in (0, 1, 99))
+    ):
+        yield f"uv.lock is for Python {made}, pyproject.toml for {asked}"
     day = project.get("tool", {}).get("uv", {}).get("exclude-newer", "")
     locked = lock.get("options", {}).get("exclude-newer", "")
     if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", day) and day != locked:

@@ -144,6 +144,13 @@ def test_the_lock(tmp_path: Path, before: str, after: str, what: str) -> None:
     assert all(what in one.what and one.line for one in findings)
 
 
+def test_a_python_is_compared_by_what_it_lets_in(tmp_path: Path) -> None:
+    """As uv notes a single minor version."""
+    (tmp_path / "pyproject.toml").write_text(PROJECT.replace(">=3.11,<3.14", ">=3.13,<3.14"))
+    (tmp_path / "uv.lock").write_text(LOCK.replace(">=3.11, <3.14", "==3.13.*"))
+    assert not list(project.check_lock(Context(tmp_path, Settings())))
+
+
 # --- PR603
 
 MAKEFILE = ".PHONY: all train\nPACKAGE := shop\nall: train\ntrain test:\n\t@echo $(PACKAGE):x\n"
