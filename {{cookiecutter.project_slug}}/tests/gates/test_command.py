@@ -229,6 +229,18 @@ def test_text_on_one_line_for_a_broken_workflow_command(repository: Repository) 
     assert "100%25%0Awrong" in text
 
 
+def test_the_command_that_a_refusal_names_resolves_it(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace("{script}", "## 1. Count", "## 1. Count all")(repository)
+    replace("{notebook}", "## 1. Count", "## 1. Count some")(repository)
+    assert main(["--fix"]) == 1
+    assert "-m gates pairs --from py FILE" in capsys.readouterr().out
+    assert main(["pairs", "--from", "ipynb", "notebooks/01_clicks.py"]) == 0
+    assert main([]) == 0
+    assert "## 1. Count some" in (repository.root / repository.script).read_text()
+
+
 def test_rules_have_ids_of_their_own() -> None:
     ids = [rule.id for rule in RULES]
     assert len(ids) == len(set(ids))
