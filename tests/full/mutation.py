@@ -8,6 +8,7 @@ and whether the gates are green once the fault is gone. With ``--first`` one fau
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -34,6 +35,8 @@ def check_with(change: Callable[[Any], None], repository: Any, *command: str) ->
     finally:
         say("git", "reset", "--quiet", "--hard")
         say("git", "clean", "--quiet", "--force", "-d")
+        # What pairs remember of the last fault is none of the next one's past.
+        shutil.rmtree(".git/gates-pairs", ignore_errors=True)
 
 
 def main() -> int:
