@@ -2,7 +2,7 @@
 
 python -m gates [FILES] [--fix]    check files or folders; the project without any
 python -m gates explain RULE       what a rule means, with an example
-python -m gates adopt [FILES]      take today's findings as known: only new ones fail
+python -m gates adopt              take today's findings as known: only new ones fail
 python -m gates pairs --from py FILES     which half is right where both were edited; or ipynb
 """
 
@@ -115,14 +115,21 @@ def _explained(rule: Rule) -> str:
 
 
 def adopt(argv: Sequence[str]) -> int:
-    """Write today's findings to a file as known: from then on only new ones fail."""
-    parser = _parser(adopt.__doc__)
-    options = parser.parse_args(argv)
+    """Write today's findings to a file as known: from then on only new ones fail.
+
+    Always of the whole repository and of all rules: of a part, the others would be forgotten.
+    """
+    parser = argparse.ArgumentParser(prog=f"{command()} adopt", description=adopt.__doc__)
+    parser.add_argument("--layout", choices=("project", "any"), help="any: no fixed order of cells")
+    options = parser.parse_args(argv, argparse.Namespace(files=[], select=None, ignore=None))
     context = _context(parser, options)
-    found = examine(_paths(parser, options, context), context, GATES, whole=not options.files)
+    found = examine(_paths(parser, options, context), context, GATES)
     path = context.root / context.settings.baseline
     count = write_baseline(path, found)
-    print(f"{path.name}: {count} findings are known now; commit it. Remove lines as you mend them.")
+    context.close()
+    print(
+        f"{path.name}: {count} findings are known now; commit it, and adopt again as you mend them"
+    )
     return 0
 
 

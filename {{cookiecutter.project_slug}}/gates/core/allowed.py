@@ -20,6 +20,7 @@ EX701 = Rule(
     "Say why after the rule: # gates: allow NB205 - the share is mounted on every machine",
     bad='rows = read("/mnt/share/rows.csv")  # gates: allow NB205',
     good='rows = read("/mnt/share/rows.csv")  # gates: allow NB205 - mounted on every machine',
+    always=True,
 )
 EX702 = Rule(
     "EX702",
@@ -28,6 +29,7 @@ EX702 = Rule(
     "Remove the comment",
     bad='rows = read(data / "rows.csv")  # gates: allow NB205 - mounted on every machine',
     good='rows = read(data / "rows.csv")',
+    always=True,
 )
 RULES = (EX701, EX702)
 

@@ -72,16 +72,16 @@ def examine(
     for number, path in enumerate(paths, start=1):
         _progress(number, len(paths))
         name = _relative(path, context.root)
-        found = list(_of_file(name, context, gates, looked_for))
+        found = list(_keep(_of_file(name, context, gates, looked_for), context))
         if fix and _mend(name, context, gates, found):
-            before, found = found, list(_of_file(name, context, gates, looked_for))
+            before, found = found, list(_keep(_of_file(name, context, gates, looked_for), context))
             left = {(finding.rule, finding.cell) for finding in found}
             for finding in before:
                 if (finding.rule, finding.cell) not in left:
                     mended(finding)
         yield from found
     if whole:
-        yield from _of_project(context, gates, looked_for)
+        yield from _keep(_of_project(context, gates, looked_for), context)
 
 
 def _relative(path: Path, root: Path) -> Path:

@@ -24,6 +24,7 @@ NB300 = Rule(
     "a notebook of an older format: `jupyter nbconvert --to notebook --inplace FILE`",
     bad='{"cells": [   <- the file ends here, after a save that was cut off',
     good='{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+    always=True,
 )
 RULES = (NB300,)
 

@@ -27,6 +27,7 @@ class Rule:
     bad: str
     good: str
     story: bool = False  # belongs to the layout of this project's notebooks: off in others
+    always: bool = False  # also where `select` names others: without it these would tell nothing
     opt_in: bool = False  # only where `select` names it: it is not right often enough for all
 
 

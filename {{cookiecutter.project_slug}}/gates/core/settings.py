@@ -35,7 +35,7 @@ class Settings:
     def wants(self, rule: Rule) -> bool:
         if matches(rule, self.ignore) or (rule.story and self.layout == "any"):
             return False
-        if not self.select:
+        if not self.select or rule.always:
             return not rule.opt_in
         return matches(rule, self.select)
 

@@ -241,6 +241,25 @@ def test_the_command_that_a_refusal_names_resolves_it(
     assert "## 1. Count some" in (repository.root / repository.script).read_text()
 
 
+def test_a_part_cannot_be_adopted(repository: Repository) -> None:
+    """It would make all else that is known fail again."""
+    with pytest.raises(SystemExit) as stop:
+        main(["adopt", "notebooks"])
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize("rule", ["NB300", "EX701"])
+def test_also_what_every_gate_reports_may_be_ignored(
+    repository: Repository, capsys: pytest.CaptureFixture[str], rule: str
+) -> None:
+    cell("total = count  # gates: allow NB205")(repository)
+    (repository.root / "notebooks" / "02_old.ipynb").write_text("{")
+    assert rule in rules(capsys, "--select", "ML4")
+    assert rule not in rules(capsys, "--select", "ML4", "--ignore", rule)
+    settings(repository, f'[tool.gates.per-path]\n"notebooks/*" = ["{rule}"]\n')
+    assert rule not in rules(capsys)
+
+
 def test_rules_have_ids_of_their_own() -> None:
     ids = [rule.id for rule in RULES]
     assert len(ids) == len(set(ids))
