@@ -13,7 +13,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from . import pairs
@@ -24,6 +23,7 @@ from .core.files import find
 from .core.formats import FORMATS, mend, summary
 from .core.gate import Context, Gate, command
 from .core.rules import FAMILIES, Finding, Rule, matches
+from .core.spelling import near
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -167,8 +167,7 @@ def _known(parser: argparse.ArgumentParser, prefixes: Sequence[str]) -> None:
     ids = [rule.id for rule in RULES]
     for prefix in prefixes:
         if not any(name.startswith(prefix) for name in ids):
-            near = get_close_matches(prefix, ids, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; `{command()} explain` lists all"
+            hint = near(prefix, ids) or f"; `{command()} explain` lists all"
             parser.error(f"no rule or family is called '{prefix}'{hint}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +77,3 @@ def values_of(item: object, *keys: str) -> Any:
     for key in keys:
         item = item.get(key) if isinstance(item, dict) else None
     return item
-
-
-def near(word: object, known: Sequence[str]) -> str:
-    """The end of a sentence about a misspelt ``word``."""
-    from difflib import get_close_matches
-
-    if close := get_close_matches(str(word), known, n=1):
-        return f"; did you mean '{close[0]}'?"
-    return f"; known are {', '.join(known)}" if 0 < len(known) <= 12 else ""

@@ -19,7 +19,8 @@ from typing import Any
 from ..core.files import Notebook, Unreadable
 from ..core.gate import Context, Gate
 from ..core.rules import Finding, Rule
-from .documents import Broken, Document, near, values_of
+from ..core.spelling import near
+from .documents import Broken, Document, values_of
 
 CF503 = Rule(
     "CF503",

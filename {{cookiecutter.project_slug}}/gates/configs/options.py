@@ -16,9 +16,10 @@ from typing import Any
 
 from ..core.gate import Context, Gate
 from ..core.rules import Finding, Rule
+from ..core.spelling import near
 from . import jobs, targets
 from .composing import CONF, Choice, Choices, Composition, composable, compose
-from .documents import Broken, Document, near
+from .documents import Broken, Document
 from .targets import Keys
 
 CF501 = Rule(

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from .documents import near
+from ..core.spelling import near
 
 # Keys that Hydra reads itself.
 KNOWN = {"_target_", "_args_", "_partial_", "_recursive_", "_convert_"}

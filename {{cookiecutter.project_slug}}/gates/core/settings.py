@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from .rules import Rule, matches
+from .spelling import near
 
 
 class BadSettings(Exception):
@@ -75,9 +75,7 @@ def load(root: Path, **changes: Any) -> Settings:
 def _field(path: Path, key: str) -> str:
     names = [item.name.replace("_", "-") for item in fields(Settings)]
     if key not in names:
-        near = get_close_matches(key, names, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(names)}"
-        raise BadSettings(f"{path}: [tool.gates] has no '{key}'; {hint}")
+        raise BadSettings(f"{path}: [tool.gates] has no '{key}'{near(key, names)}")
     return key.replace("-", "_")
 
 

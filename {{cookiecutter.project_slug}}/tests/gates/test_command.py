@@ -161,9 +161,9 @@ def test_wrong_settings_are_named(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--select", "NB2O1"], "did you mean NB"),
+        (["--select", "NB2O1"], "did you mean 'NB"),
         (["notebooks/02_none.ipynb"], "there is no file or folder"),
-        (["explain", "LM402"], "did you mean ML402?"),
+        (["explain", "LM402"], "did you mean 'ML402'?"),
     ],
 )
 def test_wrong_calls_are_answered(
