@@ -9,8 +9,10 @@ from collections.abc import Iterable
 class UserError(Exception):
     """Something the user can mend; the message says what, where and how.
 
-    Command lines print it without a traceback and exit with status 1.
+    Command lines print it without a traceback and exit with :attr:`status`.
     """
+
+    status = 1
 
 
 def nearest(word: object, known: Iterable[object]) -> str:

@@ -10,9 +10,14 @@ from .config import Config, cli
 
 def main(config: Config) -> None:
     """Evaluate as ``config`` says, and print how it does on the test rows."""
+    if config.dry_run:
+        print(config.to_yaml())
+        return
     from .workflow import evaluate
 
-    print(evaluate(config).report("test"))
+    result = evaluate(config)
+    print(result.report("test"))
+    print(f"run {result.run}, model {result.fingerprint}")
 
 
 if __name__ == "__main__":

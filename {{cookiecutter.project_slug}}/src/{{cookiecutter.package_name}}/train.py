@@ -14,9 +14,14 @@ def main(config: Config) -> None:
 
     Whoever looks at test rows after each change fits them too; they are for ``evaluate``.
     """
+    if config.dry_run:
+        print(config.to_yaml())
+        return
     from .workflow import train
 
-    print(train(config).report("valid"))
+    result = train(config)
+    print(result.report("valid"))
+    print(f"run {result.run}, model {result.fingerprint}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,14 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 from . import features
-from .config import PROJECT_ROOT, Config, load_config
+from .config import Config, load_config
 from .data.examples import Examples
 from .errors import UserError
 from .evaluation import plots
-from .evaluation.evaluate import BASELINE, Evaluation, figures, write_predictions
+from .evaluation.evaluate import BASELINE, Evaluation, figures, intervals, write_predictions
 from .evaluation.evaluate import evaluate as judge
 from .evaluation.metrics import title
-from .runs import Run, find_run, open_run, read_manifest
+from .runs import Run, find_run, open_run, read_manifest, sha256
 from .training import seeds
 from .training.models import Model, fit_model, load_model, save_model
 from .training.splits import Split, split
@@ -28,6 +29,7 @@ class Result:
 
     run: str
     folder: Path
+    fingerprint: str  # of the model: equal models have equal ones, whatever run they are of
     name: str
     config: Config
     model: Model
@@ -47,7 +49,6 @@ class Result:
         for metric in scores[self.name]:
             row = "".join(f"{found[metric]:>14.4f}" for found in scores.values())
             lines.append(f"{title(metric):<20}{row}")
-        lines.append(f"run {_shown(self.folder)}")
         return "\n".join(lines)
 
 
@@ -62,6 +63,7 @@ def train(config: Config) -> Result:
         seed = seeds.integer(config.seed, "model")
         model = fit_model(config.model, examples, parts, seed, config.training.threads)
         save_model(model, run.path / "model")
+        run.model = _fingerprint(run.path / "model")
         # What is judged is what was saved, loaded again without anything of this process.
         model = load_model(run.path / "model")
         return _judge(run, config.model.name, config, model, examples, parts)
@@ -87,6 +89,7 @@ def evaluate(config: Config) -> Result:
             )
         for file in sorted((source / "model").iterdir()):
             run.add_input(file)
+        run.model = _fingerprint(source / "model")
         # Columns as the model knows them; categories it has not seen count as missing.
         examples = replace(examples, schema=model.schema)
         return _judge(run, recorded["model"]["name"], config, model, examples, parts)
@@ -106,9 +109,11 @@ def _judge(
     run.write_json("metrics.json", found.scores)
     plots.save(figures(model, examples, parts, found, config), run.path / "plots")
     for path, rows in examples.inputs.items():
-        run.add_input(path, rows)
+        run.add_input(path, rows, derived=examples.derived)
     run.metrics.update(found.flat())
-    return Result(run.id, run.path, name, config, model, examples, parts, found)
+    run.intervals.update(intervals(name, examples, parts, found, config))
+    assert run.model is not None
+    return Result(run.id, run.path, run.model, name, config, model, examples, parts, found)
 
 
 @contextmanager
@@ -120,8 +125,10 @@ def _one_blas_thread() -> Iterator[None]:
         yield
 
 
-def _shown(path: Path) -> Path:
-    return path.relative_to(PROJECT_ROOT) if path.is_relative_to(PROJECT_ROOT) else path
+def _fingerprint(model: Path) -> str:
+    """What names a saved model by its content: 12 hexadecimal digits."""
+    files = {path.name: sha256(path) for path in sorted(model.iterdir())}
+    return hashlib.sha256(repr(files).encode()).hexdigest()[:12]
 
 
 __all__ = ["BASELINE", "Result", "evaluate", "prepare", "train"]

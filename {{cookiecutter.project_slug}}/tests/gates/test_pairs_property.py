@@ -33,6 +33,7 @@ from gates.pairs import pairing as pairs
 from .conftest import PROJECT, git
 from .conftest import SCRIPT as GOOD
 
+pytestmark = pytest.mark.slow
 SEQUENCES = int(os.environ.get("PAIR_SEQUENCES", "60"))
 SCRIPT, NOTEBOOK = Path("notebooks/01_clicks.py"), Path("notebooks/01_clicks.ipynb")
 OWN = Settings(layout="project")

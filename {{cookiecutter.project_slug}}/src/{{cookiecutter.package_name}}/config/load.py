@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -50,13 +52,13 @@ def parse(cfg: DictConfig, overrides: list[str]) -> Config:
     """
     cfg = cfg.copy()
     OmegaConf.set_struct(cfg, False)
-    cfg["overrides"] = overrides
+    cfg["overrides"] = [each for each in overrides if not _of_the_runner(each)]
     try:
         resolved = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"conf: {str(error).splitlines()[0]}", error.full_key or "") from error
     assert isinstance(resolved, dict)
-    known = {*VARIANTS, *SECTIONS, "seed", "overrides"}
+    known = {*VARIANTS, *SECTIONS, "seed", "dry_run", "overrides"}
     for key in resolved:
         if key not in known:
             raise UnknownKey(_unknown_key(str(key), "", known), str(key))
@@ -76,20 +78,27 @@ def parse(cfg: DictConfig, overrides: list[str]) -> Config:
         parts[name] = _typed(schemas[choice], resolved[name], name)
     for name, schema in SECTIONS.items():
         parts[name] = _typed(schema, resolved[name], name)
-    parts["seed"] = _typed(_Seed, {"seed": resolved["seed"]}, "").seed
-    config = Config(**parts)
+    top = _typed(_Top, {key: resolved[key] for key in ("seed", "dry_run") if key in resolved}, "")
+    config = Config(**parts, seed=top.seed, dry_run=top.dry_run)
     _check_bounds(config)
     return config
 
 
 @dataclass
-class _Seed:
+class _Top:
     seed: int = 42
+    dry_run: bool = False
+
+
+def _of_the_runner(override: str) -> bool:
+    """Whether an override says how jobs are run, and so is nothing to a notebook's result."""
+    return re.match(r"[+~]*(jobs|dry_run|hydra)\b", override) is not None
 
 
 def _typed(schema: type, values: Mapping[str, Any], where: str) -> Any:
     """``values`` as an object of ``schema``; ``where`` is the dotted path of the section."""
     _check_keys(schema, values, where)
+    values = {f"{key}_" if keyword.iskeyword(key) else key: each for key, each in values.items()}
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
     except MissingMandatoryValue as error:
@@ -97,7 +106,7 @@ def _typed(schema: type, values: Mapping[str, Any], where: str) -> Any:
         what = f"{key} is needed: give {key}=VALUE on the command line."
         raise MissingValue(what, key) from error
     except OmegaConfBaseException as error:
-        key = ".".join(filter(None, [where, error.full_key]))
+        key = ".".join(filter(None, [where, error.full_key])).rstrip("_")
         reason = str(error).splitlines()[0]
         raise ConfigError(
             f"{key}: {reason}. Expected {_expected(schema, error.full_key)}.", key
@@ -105,7 +114,7 @@ def _typed(schema: type, values: Mapping[str, Any], where: str) -> Any:
 
 
 def _check_keys(schema: type, values: Mapping[str, Any], where: str) -> None:
-    known = {f.name: f for f in fields(schema)}
+    known = {f.name.rstrip("_"): f for f in fields(schema)}
     for key, value in values.items():
         if key not in known:
             raise UnknownKey(_unknown_key(key, where, known), f"{where}.{key}" if where else key)
@@ -146,7 +155,44 @@ def _expected(schema: type, key: str | None) -> str:
     return "a value of the schema's type (src/*/config/schema.py)"
 
 
+def compose_one(arguments: Sequence[str]) -> DictConfig | None:
+    """The configuration of a command line that asks for one run, with Hydra's own below ``hydra``.
+
+    None where there is more for Hydra to do than to compose: options such as ``-m``, a sweep, a
+    working folder or callbacks of one's own, or a mistake, which it is better at naming.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    if any(each.startswith("-") for each in arguments):
+        return None
+    try:
+        cfg = _hydra(list(arguments), whole=True)
+    except Exception:
+        return None
+    own = cfg.hydra
+    if own.mode not in (None, RunMode.RUN) or own.run.dir != "." or own.output_subdir is not None:
+        return None
+    if own.job.chdir or own.job.env_set or own.callbacks or own.verbose:
+        return None
+    if own.runtime.choices["hydra/job_logging"] != "disabled":
+        return None
+    HydraConfig.instance().set_config(cfg)  # for ${hydra:...}
+    return cfg
+
+
 def _compose(overrides: list[str]) -> DictConfig:
+    try:
+        return _hydra(overrides)
+    except Exception as error:
+        explained = message(error, overrides)
+        if explained is None:
+            raise
+        raise UserError(explained) from error
+
+
+def _hydra(overrides: list[str], whole: bool = False) -> DictConfig:
+    """What Hydra composes; ``whole`` with its own configuration."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.initialize import get_gh_backup, restore_gh_from_backup
@@ -156,12 +202,7 @@ def _compose(overrides: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose("config", overrides=overrides)
-    except Exception as error:
-        explained = message(error, overrides)
-        if explained is None:
-            raise
-        raise UserError(explained) from error
+            return compose("config", overrides=overrides, return_hydra_config=whole)
     finally:
         restore_gh_from_backup(before)
 

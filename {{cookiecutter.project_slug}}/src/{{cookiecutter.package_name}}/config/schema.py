@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
-from omegaconf import OmegaConf
-
 MISSING: Any = "???"
 
 
@@ -103,14 +101,23 @@ class JobConfig:
     notebook: str = MISSING
     needs: list[str] = field(default_factory=list)
     parameters: dict[str, Any] = field(default_factory=dict)
-    timeout: int = 600
+    inputs: list[str | None] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    timeout: float = 600
+    memory: int | None = None
+    retries: int = 0
     audience: str = "technical"
 
 
 @dataclass
 class JobsConfig:
+    """``from_`` is written ``from`` in files and on the command line; Python keeps that word."""
+
+    engine: str = "kernel"
     workers: int = 2
     only: list[str] = field(default_factory=list)
+    from_: list[str] = field(default_factory=list)
+    force: bool = False
     graph: dict[str, JobConfig] = field(default_factory=dict)
 
 
@@ -129,13 +136,20 @@ class Config:
     jobs: JobsConfig
     evaluation: EvaluationConfig
     seed: int
+    dry_run: bool
     overrides: list[str]
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain values, for a manifest."""
-        plain = OmegaConf.to_container(OmegaConf.create(_plain(self)))
+        plain = _plain(self)
         assert isinstance(plain, dict)
-        return {str(key): value for key, value in plain.items()}
+        return plain
+
+    def to_yaml(self) -> str:
+        """The configuration as it would be written in one file."""
+        from omegaconf import OmegaConf
+
+        return OmegaConf.to_yaml(OmegaConf.create(self.to_dict())).rstrip()
 
 
 # The sections that hold one of several schemas, the key that decides, and the schemas by its value.
@@ -187,13 +201,16 @@ BOUNDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "evaluation.top_k": (lambda v: v >= 1, "1 or more"),
     "evaluation.bins": (lambda v: 2 <= v <= 100, "2 to 100"),
     "jobs.workers": (lambda v: v >= 1, "1 or more"),
+    "jobs.engine": (lambda v: v in ("kernel", "inprocess"), "kernel or inprocess"),
     "seed": (lambda v: 0 <= v < 2**32, "0 to 4294967295"),
 }
 
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name.rstrip("_"): _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
     return value

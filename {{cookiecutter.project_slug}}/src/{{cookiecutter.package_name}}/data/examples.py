@@ -41,6 +41,7 @@ class Examples:
     inputs: dict[Path, int]  # files read, with their rows
     meaning: dict[str, str]  # of each feature, for a person
     notes: list[str] = field(default_factory=list)  # what was decided about columns and rows, and why
+    derived: bool = False  # whether the files can be made again from the configuration alone
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from ..config import Config, PopularityConfig
 from ..data.examples import Examples
 from ..runs.files import atomic_path
+from ..training import seeds
 from ..training.models import Model, fit_model
 from ..training.splits import Split
+from . import intervals as bootstrap
 from . import plots
 from .metrics import score
 
@@ -57,6 +59,24 @@ def evaluate(
             for label, predicted in predictions[part].items()
         }
     return Evaluation(scores, predictions)
+
+
+def intervals(
+    name: str, examples: Examples, split: Split, found: Evaluation, config: Config
+) -> dict[str, tuple[float, float]]:
+    """95 % intervals of the metrics of the model ``name``, named as by :meth:`Evaluation.flat`."""
+    bounds: dict[str, tuple[float, float]] = {}
+    for part, rows in (("valid", split.valid), ("test", split.test)):
+        of_part = bootstrap.intervals(
+            examples.frame.iloc[rows],
+            found.predictions[part][name],
+            examples.schema,
+            seeds.stream(config.seed, f"intervals {part}"),
+            config.evaluation.top_k,
+            config.evaluation.bins,
+        )
+        bounds |= {f"{part}.{name}.{metric}": each for metric, each in of_part.items()}
+    return bounds
 
 
 def write_predictions(

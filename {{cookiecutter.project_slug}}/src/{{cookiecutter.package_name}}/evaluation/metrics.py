@@ -115,23 +115,42 @@ def ndcg(lists: Integers, target: Integers, scores: Floats, k: int) -> float:
     Items of equal score share the average discount of the places they fill, so that a constant
     score earns what a random order would.
     """
-    ranked = _rank(lists, target, scores)
-    discount = np.where(ranked.place < k, 1 / np.log2(ranked.place + 2.0), 0.0)
-    best = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(k) + 2.0))])
-    ideal = best[np.minimum(ranked.positives.astype(np.int64), k)]
-    return float(np.mean(ranked.total(discount) / ideal))
+    return float(np.mean(_ndcg(_rank(lists, target, scores), k)))
 
 
 def recall(lists: Integers, target: Integers, scores: Floats, k: int) -> float:
     """Mean share of a list's positives within its first k places; ties as in :func:`ndcg`."""
+    return float(np.mean(_recall(_rank(lists, target, scores), k)))
+
+
+def by_list(
+    lists: Integers, target: Integers, scores: Floats, k: int
+) -> dict[str, tuple[Integers, Floats]]:
+    """The ranking metrics of each list that holds a positive: which lists, and their values."""
     ranked = _rank(lists, target, scores)
-    return float(np.mean(ranked.total((ranked.place < k).astype(np.float64)) / ranked.positives))
+    return {
+        f"ndcg_at_{k}": (ranked.names, _ndcg(ranked, k)),
+        f"recall_at_{k}": (ranked.names, _recall(ranked, k)),
+    }
+
+
+def _ndcg(ranked: _Ranked, k: int) -> Floats:
+    discount = np.where(ranked.place < k, 1 / np.log2(ranked.place + 2.0), 0.0)
+    best = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(k) + 2.0))])
+    ideal = best[np.minimum(ranked.positives.astype(np.int64), k)]
+    return np.asarray(ranked.total(discount) / ideal)
+
+
+def _recall(ranked: _Ranked, k: int) -> Floats:
+    first = (ranked.place < k).astype(np.float64)
+    return np.asarray(ranked.total(first) / ranked.positives)
 
 
 @dataclass(frozen=True)
 class _Ranked:
     """Rows of the lists that hold a positive, by list and falling score."""
 
+    names: Integers  # of the lists, as they were given
     number: Integers  # of the row's list
     place: Integers  # in its list, from 0
     tie: Integers  # number of the row's block of equal scores
@@ -156,4 +175,4 @@ def _rank(lists: Integers, target: Integers, scores: Floats) -> _Ranked:
     place = np.arange(len(lists)) - starts[number]
     tie = np.cumsum(new_list | (np.diff(scores, prepend=np.nan) != 0)) - 1
     positives = np.bincount(number, weights=hit).astype(np.float64)
-    return _Ranked(number, place, tie, hit, positives)
+    return _Ranked(lists[starts], number, place, tie, hit, positives)

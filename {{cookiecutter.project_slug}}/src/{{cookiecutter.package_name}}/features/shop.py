@@ -76,7 +76,7 @@ def build(config: Config) -> Examples:
     files = build_shards(shop, features, folder, config.training.threads)
     frame = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
     meaning = {feature.name: feature.why for feature in features}
-    return Examples(frame, schema(features), _inputs(shop), meaning)
+    return Examples(frame, schema(features), _inputs(shop), meaning, derived=True)
 
 
 def schema(features: list[Feature]) -> Schema:
