@@ -128,6 +128,9 @@ RULES = (
     *(NB109, NB110, NB111, NB112),
 )
 
+TYPES = {"datetime", "pathlib", "typing"}  # what a parameters cell may import
+MAKERS = {"date", "datetime", "Path", "Secret"}  # what its defaults may call
+
 NUMBERED = re.compile(r"(\d+)\.\s+\S")
 IMPORTS = re.compile(r"Imports and \S")
 SECTIONS = (  # in their order: a pattern, the name to show, needed or not
@@ -213,12 +216,27 @@ def _parameters(path: Path, cells: list[dict[str, Any]]) -> Iterator[Finding]:
 
 
 def _typed(statement: ast.stmt) -> bool:
+    """Whether it is a parameter with a plain default or none, or an import that types need."""
+    if isinstance(statement, ast.Import):
+        return {each.name for each in statement.names} <= TYPES
     if isinstance(statement, ast.ImportFrom):
-        return statement.module == "typing"
+        return statement.module in TYPES or {each.name for each in statement.names} == {"Secret"}
     if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)):
         return False
+    return statement.value is None or _plain(statement.value)
+
+
+def _plain(value: ast.expr) -> bool:
+    match value:
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            return all(map(_plain, items))
+        case ast.Dict(keys=keys, values=items):
+            return all(each and _plain(each) for each in [*keys, *items])
+        case ast.Call(func=function, args=args, keywords=keywords):
+            maker = ast.unparse(function).removesuffix(".fromisoformat").rpartition(".")[2]
+            return maker in MAKERS and all(map(_plain, [*args, *(k.value for k in keywords)]))
     try:
-        ast.literal_eval(statement.value or ast.Name("absent"))
+        ast.literal_eval(value)
     except (ValueError, TypeError):
         return False
     return True

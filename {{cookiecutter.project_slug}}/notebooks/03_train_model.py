@@ -81,8 +81,8 @@ summarise(
     [
         f"**{result.name}** reaches {metrics.title(metric)} **{own[metric]:.4f}** on validation "
         f"rows; the {BASELINE} baseline {baseline[metric]:.4f}.",
-        f"Run `{result.run}`, seed {config.seed}.",
+        f"Model `{result.fingerprint}`, seed {config.seed}.",
     ],
-    run=result.run,
+    model=result.fingerprint,
     valid=own[metric],
 )

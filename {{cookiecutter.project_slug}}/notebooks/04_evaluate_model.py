@@ -24,7 +24,7 @@
 
 # %% tags=["parameters"]
 overrides: list[str] = []  # as on the command line: ["data.users=5000", "seed=7"]
-run: str = "latest"  # the training run to judge
+run: str = "latest"  # the training run to judge: its id, or the fingerprint of its model
 
 # %% [markdown]
 # ## Imports and configuration
@@ -35,7 +35,7 @@ from IPython.display import display
 from {{cookiecutter.package_name}}.config import load_config
 from {{cookiecutter.package_name}}.evaluation import metrics, plots
 from {{cookiecutter.package_name}}.evaluation.evaluate import figures, slices
-from {{cookiecutter.package_name}}.jobs.summary import summarise
+from {{cookiecutter.package_name}}.jobs import output, summarise
 from {{cookiecutter.package_name}}.workflow import BASELINE, evaluate
 
 config = load_config([*overrides, f"evaluation.run={run}"])
@@ -69,7 +69,9 @@ for figure in figures(
 # Predicted and true average by value: a gap that is large for its number of rows is worth a look.
 
 # %%
-slices(result.examples, result.split, result.evaluation.predictions["test"][result.name])
+worst = slices(result.examples, result.split, result.evaluation.predictions["test"][result.name])
+worst.to_csv(output("slices.csv"), index=False)
+worst
 
 # %% [markdown]
 # ## Conclusions and next steps

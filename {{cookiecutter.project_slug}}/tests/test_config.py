@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from omegaconf import OmegaConf
 
 from {{cookiecutter.package_name}}.config import CONF, load_config
 from {{cookiecutter.package_name}}.errors import UserError
@@ -48,3 +49,10 @@ def test_a_mistake_names_the_key_and_what_is_valid(override: str, parts: list[st
 
 def test_the_overrides_are_part_of_the_configuration() -> None:
     assert load_config(["seed=7"]).to_dict()["overrides"] == ["seed=7"]
+
+
+def test_what_would_run_can_be_read_back() -> None:
+    config = load_config(["data=shop", "seed=7", "jobs.from=[train_model]"])
+    written = OmegaConf.to_container(OmegaConf.create(config.to_yaml()))
+    assert written == config.to_dict()
+    assert config.to_dict()["jobs"]["from"] == ["train_model"]

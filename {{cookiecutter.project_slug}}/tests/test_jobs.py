@@ -3,54 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jupytext
-import psutil
 import pytest
 
+from {{cookiecutter.package_name}}.config import PROJECT_ROOT as ROOT
 from {{cookiecutter.package_name}}.config import JobConfig, JobsConfig, load_config
 from {{cookiecutter.package_name}}.errors import UserError
-from {{cookiecutter.package_name}}.jobs import Summary, read_summary, runner, summarise
-from {{cookiecutter.package_name}}.jobs.outcome import fault
-from {{cookiecutter.package_name}}.jobs.spec import make_plan
-from {{cookiecutter.package_name}}.runs import open_run
+from {{cookiecutter.package_name}}.jobs import Summary, read_summary, summarise
+from {{cookiecutter.package_name}}.jobs.execute import execute
+from {{cookiecutter.package_name}}.jobs.outcome import fault, own_frame
+from {{cookiecutter.package_name}}.jobs.spec import check_pairs, make_plan
 
-SUMMARISE = """
-from IPython.display import display
-display({"text/plain": "", "application/vnd.job-summary+json":
-         {"headlines": [f"**{users}** users"], "values": {"users": users}}}, raw=True)
-"""
-NOTEBOOK = """\
-# %% [markdown]
-# # Count *users*
-#
-# ## Executive summary
-#
-# Written by the last cell.
-
-# %% tags=["parameters"]
-users: int = 3
-
-# %% [markdown]
-# ## 1. Count
-
-# %%
-"""
-
-
-def write(root: Path, name: str, code: str = SUMMARISE, text: str = NOTEBOOK) -> None:
-    """A pair of script and notebook below ``root``."""
-    notebook = jupytext.reads(text + code, "py:percent")
-    notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "P"}
-    for suffix, form in ((".py", "py:percent"), (".ipynb", "ipynb")):
-        jupytext.write(notebook, root / f"{name}{suffix}", fmt=form)
+from .jobs_project import NOTEBOOK, write_pair
 
 
 def job(notebook: str = "count", **settings: Any) -> JobConfig:
@@ -65,7 +34,7 @@ def jobs(only: list[str] | None = None, **graph: JobConfig) -> JobsConfig:
 
 
 def test_a_job_follows_what_it_needs(tmp_path: Path) -> None:
-    write(tmp_path, "count")
+    write_pair(tmp_path / "count")
     graph = {"c": job(needs=["b"]), "other": job(), "b": job(needs=["a"]), "a": job()}
     assert [j.name for j in make_plan(jobs(["c"], **graph), tmp_path)] == ["a", "b", "c"]
     assert len(make_plan(jobs(**graph), tmp_path)) == 4
@@ -91,15 +60,32 @@ def test_a_job_follows_what_it_needs(tmp_path: Path) -> None:
             "no parameter 'n'",
         ),
         (jobs(a=job("differs")), "make sync"),
+        (jobs(a=job(memory=0)), "memory=0"),
+        (jobs(a=job(retries=-1)), "retries=-1"),
+        (jobs(a=job(outputs=["../out.csv"])), "output '../out.csv' must be a file name"),
+        (
+            jobs(
+                a=job(needs=["b"], parameters={"users": {"from": "b", "file": "x.csv"}}),
+                b=job(outputs=["y.csv"]),
+            ),
+            "job 'b' declares no output 'x.csv'. Valid: y.csv",
+        ),
+        (JobsConfig(from_=["bb"], graph={"b": job()}), "jobs.from: 'bb': there is no such job"),
     ],
 )
 def test_a_wrong_plan_is_refused(tmp_path: Path, config: JobsConfig, message: str) -> None:
     for name in ("count", "half", "differs"):
-        write(tmp_path, name)
+        write_pair(tmp_path / name)
     (tmp_path / "half.py").unlink()
     (tmp_path / "differs.py").write_text(NOTEBOOK + "something_else()\n")
     with pytest.raises(UserError, match=re.escape(message)):
-        make_plan(config, tmp_path)
+        check_pairs(make_plan(config, tmp_path))
+
+
+def test_a_pair_in_step_is_seen_to_be(tmp_path: Path) -> None:
+    odd = "%matplotlib inline\n# a comment\n\n# %% some title\nx = '# %% not a cell'\n"
+    write_pair(tmp_path / "odd", odd)
+    check_pairs(make_plan(jobs(a=job("odd")), tmp_path))
 
 
 # --- what a notebook records, and what it proves
@@ -146,37 +132,27 @@ EXIT = {**ERROR, "ename": "SystemExit", "evalue": "0"}
 )
 def test_a_success_needs_evidence(notebook: dict[str, Any], expected: str | None) -> None:
     found = fault(notebook)
-    assert (found is None) if expected is None else (found and expected in found[0])
+    assert (found is None) if expected is None else (found and expected in found.cause)
+
+
+def test_the_frame_that_is_ours_is_found() -> None:
+    lines = ["File /lib/pandas/x.py:3, in f(a)", f"File {ROOT}/src/own/y.py:41, in split(x)"]
+    traceback = "\n".join(["KeyError", *reversed(lines), "File /lib/z.py:9, in g()"])
+    assert own_frame(traceback) == "src/own/y.py, line 41, in split"
+    assert own_frame(lines[0]) == ""
 
 
 # --- real kernels
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[JobsConfig], Path]]:
-    """Run jobs below a temporary folder; returns the run's folder however it ended."""
-    root = tmp_path_factory.mktemp("project with 'space'")
-    write(root, "count")
-    write(root, "fails", "print('begin')\n# %%\n{}['missing']\n")
-    write(root, "exits", "import sys; sys.exit(0)\n# %%\nusers\n")
-    write(root, "endless", "import time; time.sleep(600)\n")
-
-    def go(config: JobsConfig) -> Path:
-        with open_run("jobs", load_config()) as run:
-            folder.append(run.path)
-            runner.run_plan(make_plan(config, root), run, workers=2)
-        return run.path
-
-    folder: list[Path] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RUNS_DIR", str(root / "runs"))
-        go.folder = folder  # type: ignore[attr-defined]
-        yield go
-
-
-@pytest.fixture(scope="module")
-def ran(start: Any) -> Path:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One run of jobs that end in every way but by a signal."""
+    root = tmp_path_factory.mktemp("project with 'space'")
+    write_pair(root / "count")
+    write_pair(root / "fails", "print('begin')\n# %%\n{}['missing']\n")
+    write_pair(root / "exits", "import sys; sys.exit(0)\n# %%\nusers\n")
+    write_pair(root / "endless", "import time; time.sleep(600)\n")
     graph = {
         "endless": job("endless", timeout=4),
         "first": job(parameters={"users": 5}),
@@ -189,9 +165,12 @@ def ran(start: Any) -> Path:
         "after": job(needs=["fails"]),
         "exits": job("exits"),
     }
-    with pytest.raises(UserError, match=r"5 of 8 jobs did not succeed: .*fails \(failed\)"):
-        start(jobs(**graph))
-    return Path(start.folder[-1])
+    config = replace(load_config(["data=shop"]), jobs=jobs(**graph))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNS_DIR", str(root / "runs"))
+        with pytest.raises(UserError, match=r"5 of 8 jobs did not succeed: .*fails \(failed\)"):
+            execute(config, root)
+        yield next((root / "runs").glob("*-jobs-*"))
 
 
 def test_each_status_is_what_happened(ran: Path) -> None:
@@ -226,31 +205,9 @@ def test_equal_jobs_leave_equal_bytes(ran: Path) -> None:
     assert (ran / "first.ipynb").read_bytes() == (ran / "same.ipynb").read_bytes()
 
 
-def test_a_report_stands_alone(ran: Path) -> None:
-    for path in ran.glob("*.html"):
-        page = path.read_text()
-        assert not re.search(r"<(script|link|iframe)\b|\bsrc=\"(?!data:)|@import", page), path.name
-
-
-def test_a_report_shows_what_its_reader_wants(ran: Path) -> None:
-    technical, business = (ran / "first.html").read_text(), (ran / "second.html").read_text()
-    assert "<li><strong>5</strong> users</li>" in technical
-    assert "Written by the last cell" not in technical
-    assert '<div class="code">' in technical
-    assert '<div class="code">' not in business
+def test_each_job_has_its_report(ran: Path) -> None:
+    assert "<li><strong>5</strong> users</li>" in (ran / "first.html").read_text()
     assert "KeyError" in (ran / "fails.html").read_text()
     index = (ran / "index.html").read_text()
     assert "3 of 8 jobs succeeded" in index
     assert all(f'href="{name}.html"' in index for name in ("first", "after", "endless"))
-
-
-def test_an_interrupt_ends_all_kernels(start: Any) -> None:
-    threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        start(jobs(endless=job("endless"), after=job(needs=["endless"])))
-    found = json.loads((start.folder[-1] / "jobs.json").read_text())
-    assert [entry["status"] for entry in found] == ["interrupted", "skipped"]
-    commands = [" ".join(p.cmdline()) for p in psutil.Process().children(recursive=True)]
-    assert not [command for command in commands if "ipykernel" in command]
-    manifest = json.loads((start.folder[-1] / "manifest.json").read_text())
-    assert manifest["status"] == "interrupted"

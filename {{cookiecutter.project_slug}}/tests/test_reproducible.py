@@ -19,27 +19,49 @@ PACKAGE = train.__module__.split(".")[0]
 RESULT = ("model/", "predictions.parquet", "metrics.json")
 
 
-def train_apart(*overrides: str, **environment: str) -> dict[str, str]:
-    """Train in a process of its own; the hashes of what it made."""
+# All that may differ around a run on one machine.
+SURROUNDINGS = {
+    "PYTHONHASHSEED": "7",
+    "OPENBLAS_NUM_THREADS": "2",
+    "OMP_NUM_THREADS": "1",
+    "THREADS": "1",
+    "TZ": "Asia/Kathmandu",
+    "LC_ALL": "tr_TR.UTF-8",
+    "LANG": "de_DE.UTF-8",
+}
+
+
+def run_apart(
+    kind: str, *overrides: str, cwd: Path = PROJECT_ROOT, **environment: str
+) -> dict[str, str]:
+    """Run a command in a process of its own; the hashes of what it made."""
     done = subprocess.run(
-        [sys.executable, "-m", f"{PACKAGE}.train", *SMALL, *overrides],
+        [sys.executable, "-m", f"{PACKAGE}.{kind}", *SMALL, *overrides],
         capture_output=True,
         text=True,
         env=os.environ | environment,
-        cwd=PROJECT_ROOT,
+        cwd=cwd,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    outputs = read_manifest(find_run("latest", "train"))["outputs"]
-    return {name: digest for name, digest in outputs.items() if name.startswith(RESULT)}
+    outputs = read_manifest(find_run("latest", kind))["outputs"]
+    return {n: d for n, d in outputs.items() if kind != "train" or n.startswith(RESULT)}
 
 
-def test_training_twice_gives_the_same_bytes_and_another_seed_does_not() -> None:
-    first = train_apart("seed=42")
-    again = train_apart(
-        "seed=42", "training.threads=1", PYTHONHASHSEED="7", OPENBLAS_NUM_THREADS="2"
-    )
-    other = train_apart("seed=43")
+def test_jobs_give_the_same_bytes_whatever_surrounds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run_apart("jobs")
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "other runs"))
+    again = run_apart("jobs", "jobs.workers=1", cwd=tmp_path, **SURROUNDINGS)
+    assert len(first) == 9
+    assert first == again
+
+
+def test_training_twice_gives_the_same_bytes_and_another_seed_does_not(tmp_path: Path) -> None:
+    first = run_apart("train", "seed=42")
+    again = run_apart("train", "seed=42", cwd=tmp_path, **SURROUNDINGS)
+    other = run_apart("train", "seed=43")
     assert len(first) == 4
     assert first == again
     assert first["model/booster.ubj"] != other["model/booster.ubj"]
@@ -74,3 +96,16 @@ def test_a_sweep_makes_one_run_for_each_value(runs: Path) -> None:
     assert found == {1, 2}
     assert len(list(runs.glob("sweeps/*/multirun.yaml"))) == 1
     assert not (PROJECT_ROOT / "multirun.yaml").exists()
+
+
+def test_torch_draws_and_adds_the_same_again() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from {{cookiecutter.package_name}}.training.seeds import settle_torch
+
+    def made() -> bytes:
+        settle_torch(42, "model")
+        layer = torch.nn.Linear(64, 64)
+        return bytes(layer(torch.randn(256, 64)).detach().numpy().tobytes())
+
+    assert made() == made()
+    assert torch.are_deterministic_algorithms_enabled()

@@ -197,7 +197,7 @@ class Package:
         return self._load.parse(OmegaConf.create(config), [])
 
     def plan(self, config: Any, root: Path) -> None:
-        self._plan(config.jobs, root, check_pairs=False)
+        self._plan(config.jobs, root)
 
     def explained(self, error: Exception, overrides: list[str]) -> str:
         try:

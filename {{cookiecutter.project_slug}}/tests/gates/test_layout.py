@@ -37,7 +37,23 @@ def found(repository: Repository, layout: str = "project") -> list[tuple[str, in
         (section("## 2. Next\n#\n# ## 4. Left one out"), ["NB108"]),
         (section("## 2. Next\n#\n# ## Executive summary"), ["NB104"]),
         (script(r"users: int = 3", "users: int ="), ["NB106"]),
-        (script(r"users: int = 3", "users: int"), ["NB106"]),
+        (script(r"users: int = 3", "users: int"), []),
+        (script(r"users: int = 3", "users: int = ..."), []),
+        (
+            script(r"users: int = 3", "import datetime as dt\n\nd: dt.date = dt.date(2026, 1, 5)"),
+            [],
+        ),
+        (
+            script(r"users: int = 3", "from datetime import date\n\nd: date = date.today()"),
+            ["NB106"],
+        ),
+        (script(r"users: int = 3", "import os"), ["NB106"]),
+        (
+            script(
+                r"users: int = 3", "from shop.jobs import Secret\n\nkey: Secret = Secret('KEY')"
+            ),
+            [],
+        ),
         (script(r"users: int = 3", "users: int = -3"), []),
         (script(r"users: int = 3", "users: list[int] = [1, 2]"), []),
         (script(r"users: int = 3", "from typing import Literal\n\nusers: int = 3"), []),

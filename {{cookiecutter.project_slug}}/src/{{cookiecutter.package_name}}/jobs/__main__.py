@@ -1,4 +1,8 @@
-"""``python -m <package>.jobs [overrides]``: execute the notebooks as ``conf/jobs/`` declares."""
+"""``python -m <package>.jobs [overrides]``: execute the notebooks as ``conf/jobs/`` declares.
+
+Exit status: 0 all jobs succeeded, 1 one failed or the plan was refused, 75 another runner has them,
+124 one timed out, 130 or 143 interrupted, 137 one was killed.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,13 @@ from ..config import Config, cli
 
 
 def main(config: Config) -> None:
-    from ..runs import open_run
-    from .runner import run_plan
-    from .spec import make_plan
+    from .execute import execute, preview
 
-    plan = make_plan(config.jobs)
-    with open_run("jobs", config) as run:
-        run_plan(plan, run, config.jobs.workers)
+    if config.dry_run:
+        preview(config)
+    else:
+        execute(config)
 
 
 if __name__ == "__main__":
-    cli(main)
+    cli(main, restart=False)  # notebooks run in processes of their own

@@ -66,7 +66,7 @@ FAULTS = (
         "CF503",
         "a parameter that the notebook does not have",
         replace(JOBS, r"run: \{from: ", "runs: {from: "),
-        replace(JOBS, r"run: \{from: train_model.run\}", "run: latest"),
+        replace(JOBS, r"run: \{from: train_model.model\}", "run: latest"),
     ),
     Fault(
         "CF503",
@@ -77,7 +77,7 @@ FAULTS = (
     Fault(
         "CF503",
         "a value that the other job does not record",
-        replace(JOBS, "from: train_model.run", "from: train_model.run_id"),
+        replace(JOBS, "from: train_model.model", "from: train_model.models"),
         replace(JOBS, r"needs: \[train_model\]", "needs: [train_model, explore_data]"),
     ),
     Fault(
