@@ -1,6 +1,6 @@
 # Needs Python >= 3.11 with venv, git and make; each target fetches the rest.
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check gates-page bench clean
+.PHONY: help demo test quick check gates-page bench bench-jobs clean
 .SHELLFLAGS := -euc
 MAKEFLAGS += --no-print-directory
 
@@ -37,6 +37,9 @@ gates-page: $(filter .tools/bin/uv,$(UV))  ## write docs/gates.md anew: every ru
 
 bench: $(filter .tools/bin/uv,$(UV))  ## the gates against the usual chain of tools (minutes); ARGS="--only commit"
 	@UV=$(UV) $(UV) run --quiet python benchmarks/gates.py $(ARGS)
+
+bench-jobs: $(filter .tools/bin/uv,$(UV))  ## our jobs against papermill and nbclient (minutes, after `make demo`); ARGS="--only short"
+	@$(UV) run --quiet python benchmarks/jobs.py $(ARGS)
 
 clean:  ## remove the demo, the tools and the caches
 	@rm -rf build .venv .tools uv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -13,41 +13,28 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import random
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import nbformat
+from measure import PROJECT, ROOT, Cost, machine, run, take_turns, uv
 
-ROOT = Path(__file__).parents[1]
 TOOLS = ROOT / "build" / "bench"
 SIDES = {
     "ours": [str(ROOT), "ruff", "pre-commit"],
     "chain": ["nbstripout", "jupytext", "ruff", "pre-commit"],
     "linter": ["pynblint==0.1.6", "click<8.2", "typer<0.16"],  # what it works with today
 }
-PROJECT = ROOT / "build" / "shop-ranker"  # what `make demo` makes
 TEXT = " ".join(["What is seen here, in words."] * 12)
 SECTIONS = 8  # of a notebook: a heading, two cells of text, two or three of code each
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a command took: seconds on the clock, seconds of processor, MiB at the peak."""
-
-    wall: float
-    cpu: float
-    memory: float
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,8 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as on a machine where nobody has set it
     for side, packages in SIDES.items():
         install(side, packages)
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
-    print(f"{machine}, Python {platform.python_version()}")
+    print(machine())
     if options.only != "commit":
         compare_pairs(options.pairs, options.runs)
     if options.only != "pairs":
@@ -82,10 +68,6 @@ def install(side: str, packages: Sequence[str]) -> None:
         tool(side, "python"),
         *packages,
     )
-
-
-def uv(*arguments: str) -> None:
-    subprocess.run([os.environ.get("UV", "uv"), *arguments], check=True)
 
 
 def tool(side: str, name: str) -> str:
@@ -329,42 +311,6 @@ IDENTITY = ["-c", "user.name=bench", "-c", "user.email=bench@example.org"]
 def git(root: Path, *arguments: str) -> str:
     command = ["git", "-C", str(root), *IDENTITY, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def run(root: Path, *commands: Sequence[str]) -> Cost:
-    """Run commands one after another; each has to find nothing wrong."""
-    started, cpu, memory = time.perf_counter(), 0.0, 0.0
-    for command in commands:
-        process = subprocess.Popen(
-            command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        assert process.stdout
-        said = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"{' '.join(command)[:200]}\n{said.decode()[-2000:]}")
-        cpu += usage.ru_utime + usage.ru_stime
-        memory = max(memory, usage.ru_maxrss / 1024)
-    return Cost(time.perf_counter() - started, cpu, memory)
-
-
-def take_turns(sides: dict[str, Callable[[], Cost]], runs: int) -> dict[str, Cost]:
-    """The median cost of each side, after a run of each that does not count."""
-    costs: dict[str, list[Cost]] = {name: [] for name in sides}
-    for turn in range(runs + 1 if runs > 1 else 1):
-        for name, side in sides.items():
-            cost = side()
-            if turn or runs == 1:
-                costs[name].append(cost)
-    return {
-        name: Cost(
-            statistics.median(cost.wall for cost in found),
-            statistics.median(cost.cpu for cost in found),
-            max(cost.memory for cost in found),
-        )
-        for name, found in costs.items()
-    }
 
 
 if __name__ == "__main__":
