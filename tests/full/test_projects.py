@@ -35,6 +35,11 @@ PROJECTS = {
 }
 
 
+# Where the tests that take long run as well: once on the oldest and once on the newest Python.
+THOROUGH = ("defaults", "proprietary-3.13")
+QUICK = """make test ARGS="-m 'not slow'" """
+
+
 # A schema whose defaults differ from conf/ would mislead whoever reads it.
 SCHEMA_AGREES = """
 from importlib import import_module
@@ -82,7 +87,7 @@ def test_project(name: str, render: Render) -> None:
     assert said.startswith(version)
     run(project, "make check", UV_PYTHON=python)
     unchanged(project)
-    run(project, "make test", UV_PYTHON=python)
+    run(project, "make test" if name in THOROUGH else QUICK, UV_PYTHON=python)
     run(project, "make jobs", UV_PYTHON=python)
     unchanged(project)
 
@@ -141,7 +146,7 @@ def test_real_table(name: str, render: Render) -> None:
     if name == "titanic":
         make_it_the_default(project, table)
         run(project, "make check")
-        run(project, "make test")
+        run(project, QUICK)
 
 
 def make_it_the_default(project: Path, table: Path) -> None:
