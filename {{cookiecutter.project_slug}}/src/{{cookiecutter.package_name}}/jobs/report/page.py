@@ -49,7 +49,7 @@ def write_page(run: Run, outcome: Outcome, notebook: Mapping[str, Any] | None) -
         badge=badge(outcome.status),
         audience=escape(job.audience),
         facts=facts(*aside),
-        origin=f'<p class="facts">{_capital(origin(outcome))}</p>' if origin(outcome) else "",
+        origin=_origin(outcome),
         failure=_failure(outcome, body, technical),
         summary=_summary(outcome),
         files=_files(run, outcome, notebook is not None and technical),
@@ -57,6 +57,11 @@ def write_page(run: Run, outcome: Outcome, notebook: Mapping[str, Any] | None) -
         contents=_contents(body) if technical else "",
         run=f"{escape(run.id)}, {started(run)}",
     )
+
+
+def _origin(outcome: Outcome) -> str:
+    said = origin(outcome)
+    return f'<p class="facts"><span>{_capital(said)}</span></p>' if said else ""
 
 
 def _capital(text: str) -> str:
