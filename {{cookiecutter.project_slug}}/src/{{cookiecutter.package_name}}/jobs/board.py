@@ -24,6 +24,9 @@ class Board:
         self.done = 0
         self.bars = _Bars() if sys.stdout.isatty() else None
 
+    def loading(self) -> None:
+        self._print("      loading    what the notebooks import")
+
     def start(self, name: str, cells: int, why: str) -> None:
         if self.bars:
             self.bars.add(name, cells)

@@ -37,7 +37,7 @@ class Outcome:
         detail: the end of the traceback or of the log.
         frame: the last frame of the traceback in the project's own code.
         seconds: how long the last attempt took.
-        begun: seconds from the start of the run to the start of the job.
+        begun: seconds from the start of the first job that ran to the start of this one.
         memory: the most that the job's processes held at a time, in MiB.
         reused: the run whose result stands, when nothing had to run.
         why: why it ran, or need not.

@@ -144,7 +144,7 @@ class _Runner:
         self.run = run
         self.size = workers
         self.keys = keys
-        self.started = time.monotonic()
+        self.started: float | None = None  # when the first job began, all imports being loaded
         self.results = Results(run.path.parent)
         self.waiting = {job.name: job for job in plan}
         self.running: list[Worker] = []
@@ -167,8 +167,9 @@ class _Runner:
         """Take over every result that stands, and get ready for what has to run."""
         stale = [self.waiting[name] for name, (result, _) in states.items() if result is None]
         self.context = prepare(stale, self.keys)
-        if stale:  # while the server of processes imports, too
-            from .report import get_ready
+        if stale:
+            self.board.loading()
+            from .report import get_ready  # while the server of processes imports, too
 
             get_ready()
         for name, (result, why) in states.items():
@@ -306,6 +307,7 @@ class _Runner:
         process.start()  # returns when the server has imported everything
         theirs.close()
         started = time.monotonic()
+        self.started = self.started or started
         outcome.begun = started - self.started
         memory = Memory(process.pid)
         self.running.append(Worker(outcome, task, process, ours, memory, started))
