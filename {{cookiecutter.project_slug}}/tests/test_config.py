@@ -36,6 +36,12 @@ def test_every_option_composes(group: str, option: str) -> None:
         ("seed", ["seed", "KEY=VALUE"]),
         ("data.start=é", ["data.start", "'data.start=\"é\"'"]),
         ("training.split.valid=0.89", ["leave nothing to train on"]),
+        ("jobs.onyl=x", ["jobs.onyl", "'only'"]),
+        ("jobs.engine=kernal", ["jobs.engine=kernal", "kernel or inprocess"]),
+        ("jobs.only=5", ["jobs.only", "a list, such as [a, b]"]),
+        ("jobs.graph.train_model.timeout=x", ["jobs.graph.train_model.timeout", "a number"]),
+        ("jobs.graph.train_model.retries=1", ["+jobs.graph.train_model.retries=VALUE"]),
+        ("+jobs.graph.train_model.retry=1", ["jobs.graph.train_model.retry", "'retries'"]),
     ],
 )
 def test_a_mistake_names_the_key_and_what_is_valid(override: str, parts: list[str]) -> None:
@@ -56,3 +62,9 @@ def test_what_would_run_can_be_read_back() -> None:
     written = OmegaConf.to_container(OmegaConf.create(config.to_yaml()))
     assert written == config.to_dict()
     assert config.to_dict()["jobs"]["from"] == ["train_model"]
+
+
+def test_one_name_is_a_list_of_one() -> None:
+    config = load_config(["jobs.only=train_model", "jobs.graph.train_model.needs=explore_data"])
+    assert config.jobs.only == ["train_model"]
+    assert config.jobs.graph["train_model"].needs == ["explore_data"]

@@ -98,6 +98,7 @@ def _of_the_runner(override: str) -> bool:
 def _typed(schema: type, values: Mapping[str, Any], where: str) -> Any:
     """``values`` as an object of ``schema``; ``where`` is the dotted path of the section."""
     _check_keys(schema, values, where)
+    values = _as_lists(schema, values)
     values = {f"{key}_" if keyword.iskeyword(key) else key: each for key, each in values.items()}
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
@@ -111,6 +112,18 @@ def _typed(schema: type, values: Mapping[str, Any], where: str) -> Any:
         raise ConfigError(
             f"{key}: {reason}. Expected {_expected(schema, error.full_key)}.", key
         ) from error
+
+
+def _as_lists(schema: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """One name where a list of names is wanted is that list, as in ``jobs.only=train_model``."""
+    wanted = {f.name.rstrip("_") for f in fields(schema) if str(f.type).startswith("list[str")}
+    found: dict[str, Any] = {
+        k: [v] if k in wanted and isinstance(v, str) else v for k, v in values.items()
+    }
+    if schema is JobsConfig:
+        graph = found.get("graph") or {}
+        found["graph"] = {name: _as_lists(JobConfig, job) for name, job in graph.items()}
+    return found
 
 
 def _check_keys(schema: type, values: Mapping[str, Any], where: str) -> None:
@@ -144,10 +157,14 @@ def _check_bounds(config: Config) -> None:
 
 def _expected(schema: type, key: str | None) -> str:
     names = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
-    for part in (key or "").split("."):
+    if schema is JobsConfig and (key or "").count(".") >= 2:  # graph.<name>.<key>
+        schema, key = JobConfig, str(key).split(".", 2)[2]
+    for part in re.split(r"[.\[]", key or ""):
         match = next((f for f in fields(schema) if f.name == part), None)
         if match is None:
             break
+        if str(match.type).startswith("list["):
+            return "a list, such as [a, b]"
         if isinstance(match.default_factory, type) and is_dataclass(match.default_factory):
             schema = match.default_factory
             continue
@@ -235,6 +252,11 @@ def message(error: BaseException, overrides: list[str]) -> str | None:
             composed = _compose([o for o in overrides if o.partition("=")[0] in GROUPS])
             found = OmegaConf.select(composed, parent) if parent else composed
             known = [str(each) for each in found or () if each != "overrides"]
+            job = re.fullmatch(r"jobs\.graph\.\w+", parent)
+            if job and found is not None and key in {f.name for f in fields(JobConfig)}:
+                return (
+                    f"{parent}.{key}: not written in conf/jobs. To add it: +{parent}.{key}=VALUE."
+                )
             return _unknown_key(key, parent, known)
     if any(isinstance(link, HydraException) for link in chain):
         return " ".join(str(error).split())

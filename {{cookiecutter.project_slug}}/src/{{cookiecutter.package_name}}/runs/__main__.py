@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UserError(
                 f"'{chosen}' is no command. Valid: {known}.{nearest(chosen, COMMANDS)}"
             )
+        if not given:
+            parser.print_help()
+            return 2
         args = parser.parse_args(given)
         settle()
         status = int(import_module(f".{COMMANDS[chosen][0]}", __package__).main(args))
