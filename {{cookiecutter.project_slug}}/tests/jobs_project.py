@@ -77,7 +77,9 @@ class JobsProject:
 
     def command(self, *overrides: str) -> list[str]:
         here = [f"hydra.searchpath=['file://{self.conf}']", "jobs=here"]
-        return [sys.executable, "-m", f"{PACKAGE}.jobs", *here, *overrides]
+        flags = [each for each in overrides if each.startswith("-")]  # Hydra wants them first
+        others = [each for each in overrides if not each.startswith("-")]
+        return [sys.executable, "-m", f"{PACKAGE}.jobs", *flags, *here, *others]
 
     def environment(self, **more: str) -> dict[str, str]:
         return os.environ | {"RUNS_DIR": str(self.runs)} | more

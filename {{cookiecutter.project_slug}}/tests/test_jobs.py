@@ -19,7 +19,7 @@ from {{cookiecutter.package_name}}.jobs.execute import execute
 from {{cookiecutter.package_name}}.jobs.outcome import fault, own_frame
 from {{cookiecutter.package_name}}.jobs.spec import check_pairs, make_plan
 
-from .jobs_project import NOTEBOOK, write_pair
+from .jobs_project import NOTEBOOK, JobsProject, write_pair
 
 
 def job(notebook: str = "count", **settings: Any) -> JobConfig:
@@ -211,3 +211,13 @@ def test_each_job_has_its_report(ran: Path) -> None:
     index = (ran / "index.html").read_text()
     assert "3 of 8 jobs succeeded" in index
     assert all(f'href="{name}.html"' in index for name in ("first", "after", "endless"))
+
+
+def test_a_sweep_is_a_run_for_each_value(tmp_path: Path) -> None:
+    project = JobsProject(tmp_path)
+    project.job("first", parameters={"users": 1})
+    users = "jobs.graph.first.parameters.users=2,3"
+    status, said = project.run("-m", "jobs.engine=inprocess", users)
+    assert status == 0, said
+    found = [project.records(run)["first"]["parameters"] for run in project.runs.glob("*-jobs-*")]
+    assert sorted(each["users"] for each in found) == [2, 3]
