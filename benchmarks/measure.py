@@ -103,10 +103,12 @@ def _watched(watch: bool) -> Iterator[list[float]]:
     thread = threading.Thread(target=look)
     if watch:
         thread.start()
-    yield found
-    ended.set()
-    if watch:
-        thread.join()
+    try:
+        yield found
+    finally:
+        ended.set()
+        if watch:
+            thread.join()
 
 
 def _descendants(pid: int) -> Iterator[int]:
