@@ -19,8 +19,8 @@ from {{cookiecutter.package_name}}.runs.compare import (
     labels,
 )
 
-BOOSTING = ["data=shop", "features=all", "model=boosting"]
-LINEAR = ["data=shop", "features=all", "model=linear"]
+BOOSTING = ["data=shop", "features=all", "model=boosting", "seed=42"]
+LINEAR = ["data=shop", "features=all", "model=linear", "seed=42"]
 
 
 def manifest(*overrides: str, value: float = 0.7, kind: str = "train") -> dict[str, Any]:

@@ -23,6 +23,8 @@ from {{cookiecutter.package_name}}.runs import (
 )
 from {{cookiecutter.package_name}}.runs.__main__ import COMMANDS, main
 
+from .conftest import SMALL
+
 PACKAGE = Config.__module__.split(".")[0]
 Make = Callable[..., Path]
 
@@ -125,7 +127,7 @@ def test_show_says_what_a_run_depends_on(make: Make, capsys: pytest.CaptureFixtu
 def test_a_difference_is_named_with_what_it_changed(
     make: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one = make(auc=0.5)
+    one = make(auc=0.5, config=load_config([*SMALL, "seed=42"]))
     two = make(auc=0.75, config=load_config(["data=shop", "model=linear", "seed=7"]))
     text = said(capsys, "diff", one.name, two.name)
     assert row(text, "seed") == ["seed", "42", "7", "-35"]

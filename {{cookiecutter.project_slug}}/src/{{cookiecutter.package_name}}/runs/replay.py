@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -184,6 +185,11 @@ def _packages(manifest: Mapping[str, Any], tree: Tree, install: bool) -> Path:
     return tree.packages / "bin" / "python"
 
 
+def _interpreter() -> str:
+    """The Python that this environment was made with."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
+
+
 def _install(tree: Tree, version: str) -> str:
     """Install the lock with the recorded Python, or else with one of the same minor version.
 
@@ -194,7 +200,15 @@ def _install(tree: Tree, version: str) -> str:
     if not Path(uv).is_file():
         raise UserError("uv is neither on the PATH nor at .tools/bin/uv; --no-install needs none.")
     said = b""
-    for wanted in dict.fromkeys([version, ".".join(version.split(".")[:2])]):
+    minor = ".".join(version.split(".")[:2])
+    wanted_ones = [version, minor]
+    # The one at hand is there for sure; any other, uv may have to fetch.
+    at_hand = platform.python_version()
+    if at_hand == version:
+        wanted_ones = [_interpreter()]
+    elif at_hand.startswith(f"{minor}."):
+        wanted_ones = [version, _interpreter()]
+    for wanted in wanted_ones:
         done = subprocess.run(
             [uv, "sync", "--frozen", "--no-dev", "--no-install-project", "--python", wanted],
             cwd=tree.project,
