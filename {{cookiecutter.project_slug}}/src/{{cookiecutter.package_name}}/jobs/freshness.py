@@ -140,8 +140,9 @@ def _said(kind: str, names: Sequence[str], now: Mapping[str, Any], then: Mapping
         return f"engine: {then.get('engine')} -> {now['engine']}"
     if kind == "python":
         return f"Python {then.get('python')} -> {now['python']}"
-    verb = "declared" if kind == "outputs" else "changed"
-    return f"{', '.join(names)} {verb}"
+    if names[0] not in now:
+        return f"{', '.join(names)} no longer used"
+    return f"{', '.join(names)} {'declared' if kind == 'outputs' else 'changed'}"
 
 
 def _changed(name: str, then: Any, now: Any) -> str:
