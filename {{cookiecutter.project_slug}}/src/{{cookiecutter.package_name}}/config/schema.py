@@ -32,12 +32,29 @@ class ShopConfig:
 
 
 @dataclass
+class ReadConfig:
+    """How a table that is text is read; None is found out."""
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    header: bool | None = None
+    columns: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+@dataclass
 class TableConfig:
     kind: str = "table"
     path: str = MISSING
+    table: str | None = None
+    read: ReadConfig = field(default_factory=ReadConfig)
+    contract: str | None = None
     target: str = MISSING
     task: str = "auto"
+    id: list[str] = field(default_factory=list)
     group: str | None = None
+    recurring: bool = False
     time: str | None = None
     exclude: list[str] = field(default_factory=list)
     keep: list[str] = field(default_factory=list)
@@ -81,12 +98,23 @@ class SplitConfig:
     kind: str = "auto"
     valid: float = 0.25
     test: float = 0.25
+    gap: float = 0.0
+    duplicates: str = "together"
 
 
 @dataclass
 class TrainingConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     threads: int = 2
+    device: str = "auto"
+
+
+@dataclass
+class CostsConfig:
+    """What a wrong decision costs, in any one unit; only their ratio matters for the threshold."""
+
+    false_positive: float = 1.0
+    false_negative: float = 1.0
 
 
 @dataclass
@@ -94,6 +122,11 @@ class EvaluationConfig:
     run: str = "latest"
     top_k: int = 10
     bins: int = 10
+    resamples: int = 200
+    slices: list[str] = field(default_factory=list)
+    costs: CostsConfig = field(default_factory=CostsConfig)
+    folds: int = 5
+    repeats: int = 2
 
 
 @dataclass
@@ -198,7 +231,18 @@ BOUNDS: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "training.split.valid": (lambda v: 0 < v < 0.9, "between 0 and 0.9"),
     "training.split.test": (lambda v: 0 < v < 0.9, "between 0 and 0.9"),
+    "training.split.gap": (lambda v: v >= 0, "0 or more, in days (or in the unit of data.time)"),
+    "training.split.duplicates": (
+        lambda v: v in ("together", "apart"),
+        "together (on one side of the split) or apart (wherever they fall)",
+    ),
+    "training.device": (lambda v: v in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
     "evaluation.top_k": (lambda v: v >= 1, "1 or more"),
+    "evaluation.resamples": (lambda v: 50 <= v <= 10_000, "50 to 10000"),
+    "evaluation.costs.false_positive": (lambda v: v > 0, "more than 0"),
+    "evaluation.costs.false_negative": (lambda v: v > 0, "more than 0"),
+    "evaluation.folds": (lambda v: 2 <= v <= 50, "2 to 50"),
+    "evaluation.repeats": (lambda v: 1 <= v <= 100, "1 to 100"),
     "evaluation.bins": (lambda v: 2 <= v <= 100, "2 to 100"),
     "jobs.workers": (lambda v: v >= 1, "1 or more"),
     "jobs.engine": (lambda v: v in ("kernel", "inprocess"), "kernel or inprocess"),
