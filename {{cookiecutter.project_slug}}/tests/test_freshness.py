@@ -209,3 +209,20 @@ def test_a_job_that_does_not_write_its_output_fails(graph: Graph) -> None:
 def test_the_file_of_another_job_can_be_read(graph: Graph) -> None:
     summary = json.loads((graph.folder / "second.summary.json").read_text())
     assert summary["values"] == {"text": "users: 3"}
+
+
+def test_a_database_may_always_have_changed(graph: Graph) -> None:
+    graph.settings["first"]["inputs"] = ["postgresql:SALES"]
+    graph.run()
+    assert "postgresql:SALES changed" in graph.run()["first"]
+
+
+def test_a_path_of_the_project_is_an_input_wherever_the_jobs_are_run(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freshness, "PROJECT_ROOT", graph.root)
+    graph.settings["first"]["inputs"] = [graph.input.name]
+    graph.run()
+    assert graph.run() == {}
+    edit_input(graph, monkeypatch)
+    assert graph.run()["first"] == "prices.csv changed"

@@ -6,6 +6,7 @@ reason to run again, and a clock that goes backwards hides nothing.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import platform
@@ -22,6 +23,7 @@ from .parameters import plain, shown
 from .spec import Job, Reference
 
 CONFIGURATION = ROOT / "config" / "load.py"
+DATABASE = "postgresql:"  # how an input begins that is no file; nobody knows whether it has changed
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,14 @@ def keys(plan: Sequence[Job], remembered: Path) -> dict[str, Key]:
 
 def files_of(text: str) -> list[Path]:
     """The files that a declared input names: itself, or all in a folder, in their order."""
-    path = Path(text)
+    path = _place(text)
     return [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+
+
+def _place(text: str) -> Path:
+    """A path as seen from the working directory, or else from the project."""
+    path = Path(text)
+    return path if path.exists() else PROJECT_ROOT / path
 
 
 def _state(path: Path) -> tuple[int, ...]:
@@ -109,13 +117,15 @@ def _state(path: Path) -> tuple[int, ...]:
 
 
 def _input(job: Job, text: str, digest: Callable[[Path], str]) -> str:
-    if not Path(text).exists():
+    if text.startswith(DATABASE):
+        return f"as of {datetime.datetime.now(datetime.UTC).isoformat()}"
+    if not _place(text).exists():
         raise UserError(
             f"job '{job.name}': there is no input {text}, seen from {Path.cwd()}. "
             f"Mend jobs.graph.{job.name}.inputs, or what it is taken from."
         )
     files = {str(path): digest(path) for path in files_of(text)}
-    return next(iter(files.values())) if list(files) == [text] else _hash(files)
+    return digest(_place(text)) if _place(text).is_file() else _hash(files)
 
 
 def _digests(files: Sequence[Path], digest: Callable[[Path], str]) -> dict[str, str]:
