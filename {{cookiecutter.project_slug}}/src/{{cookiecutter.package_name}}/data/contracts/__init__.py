@@ -1,1 +1,23 @@
 """Contracts: what must hold of a table, checked wherever rows cross a boundary."""
+
+from .check import check
+from .contract import ColumnRule, Contract, Freshness, Policy, RowRule, Type
+from .document import read_contract, write_contract
+from .quarantine import divide, set_aside
+from .report import Breach, Report
+
+__all__ = [
+    "Breach",
+    "ColumnRule",
+    "Contract",
+    "Freshness",
+    "Policy",
+    "Report",
+    "RowRule",
+    "Type",
+    "check",
+    "divide",
+    "read_contract",
+    "set_aside",
+    "write_contract",
+]
