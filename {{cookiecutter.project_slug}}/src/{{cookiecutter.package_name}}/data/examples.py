@@ -23,6 +23,7 @@ class Schema:
     key: list[str] = field(default_factory=list)  # identifies a row, and orders the rows
     time: str | None = None  # a number that grows with time, for a split by time
     group: str | None = None  # rows of one group stay on one side of a split
+    recurring: bool = False  # whether the same groups are met again when the model is used
     ranking: str | None = None  # rows of one value are ranked against each other
 
     def to_dict(self) -> dict[str, Any]:

@@ -89,6 +89,7 @@ def schema(features: list[Feature]) -> Schema:
         key=KEY,
         time="day",
         group="user",
+        recurring=True,  # users come back, and their past is known
         ranking="slate",
     )
 

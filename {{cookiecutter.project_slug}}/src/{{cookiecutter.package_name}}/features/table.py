@@ -37,6 +37,7 @@ def build(config: Config) -> Examples:
         key=["#row"],
         time=f"#{config.data.time}" if config.data.time else None,
         group=f"#{config.data.group}" if config.data.group else None,
+        recurring=config.data.recurring,
     )
     meaning = {name: columns[name][2] for name in chosen}
     return Examples(frame, schema, {table.path: table.rows_read}, meaning, table.notes)
