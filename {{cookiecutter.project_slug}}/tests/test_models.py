@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from {{cookiecutter.package_name}}.config import (
-    BoostingConfig,
-    LinearConfig,
-    ModelConfig,
-    PopularityConfig,
-    SplitConfig,
-)
+from {{cookiecutter.package_name}}.config import LinearConfig, ModelConfig, SplitConfig
+from {{cookiecutter.package_name}}.config.schema import VARIANTS
 from {{cookiecutter.package_name}}.data.examples import Examples, Schema
 from {{cookiecutter.package_name}}.errors import UserError
 from {{cookiecutter.package_name}}.runs import sha256
@@ -26,7 +22,21 @@ from {{cookiecutter.package_name}}.training.models import (
 )
 from {{cookiecutter.package_name}}.training.splits import split
 
-MODELS = [BoostingConfig(rounds=40), LinearConfig(), PopularityConfig(by="c [x]")]
+# Settings for small data; a model that is not named has its defaults.
+SETTINGS = {"boosting": {"rounds": 40}, "popularity": {"by": "c [x]"}, "neural": {"batch": 32}}
+NEEDS = {"neural": "torch"}  # what may not be installed
+MODELS = [
+    pytest.param(
+        settings(**SETTINGS.get(name, {})),
+        id=name,
+        marks=pytest.mark.skipif(
+            name in NEEDS and find_spec(NEEDS[name]) is None,
+            reason=f"{NEEDS.get(name)} is not installed",
+        ),
+    )
+    for name, settings in VARIANTS["model"][1].items()
+]
+LEARNERS = [model for model in MODELS if model.id != "popularity"]
 TASKS = ["binary", "multiclass", "regression"]
 
 
@@ -53,7 +63,7 @@ def fitted(config: ModelConfig, task: str, folder: Path, threads: int = 1):
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("config", MODELS, ids=lambda c: c.name)
+@pytest.mark.parametrize("config", MODELS)
 def test_a_loaded_model_predicts_the_same_bits(config, task: str, tmp_path: Path) -> None:
     model, test = fitted(config, task, tmp_path)
     again = load_model(tmp_path)
@@ -63,7 +73,7 @@ def test_a_loaded_model_predicts_the_same_bits(config, task: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("config", MODELS[:2], ids=lambda c: c.name)
+@pytest.mark.parametrize("config", LEARNERS)
 def test_a_model_finds_the_rule(config, task: str, tmp_path: Path) -> None:
     model, test = fitted(config, task, tmp_path)
     predicted, true = model.predict(test), test.y.to_numpy()
@@ -75,7 +85,7 @@ def test_a_model_finds_the_rule(config, task: str, tmp_path: Path) -> None:
     assert sum(model.importance().values()) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("config", MODELS, ids=lambda c: c.name)
+@pytest.mark.parametrize("config", MODELS)
 def test_fitting_twice_and_with_more_threads_gives_the_same_bytes(config, tmp_path: Path) -> None:
     for folder, threads in (("a", 1), ("b", 1), ("c", 2)):
         fitted(config, "binary", tmp_path / folder, threads)
@@ -84,7 +94,7 @@ def test_fitting_twice_and_with_more_threads_gives_the_same_bytes(config, tmp_pa
         assert len({sha256(tmp_path / folder / file) for folder in "abc"}) == 1
 
 
-@pytest.mark.parametrize("config", MODELS, ids=lambda c: c.name)
+@pytest.mark.parametrize("config", MODELS)
 def test_a_category_never_seen_counts_as_missing(config, tmp_path: Path) -> None:
     model, test = fitted(config, "binary", tmp_path)
     unseen, missing = test.copy(), test.copy()
@@ -92,7 +102,7 @@ def test_a_category_never_seen_counts_as_missing(config, tmp_path: Path) -> None
     assert np.array_equal(model.predict(unseen), model.predict(missing))
 
 
-@pytest.mark.parametrize("config", MODELS, ids=lambda c: c.name)
+@pytest.mark.parametrize("config", MODELS)
 @pytest.mark.parametrize("seen", [[0, 1], [0, 2]])
 def test_a_class_without_training_rows_is_possible(config, seen: list[int]) -> None:
     examples = make("multiclass")

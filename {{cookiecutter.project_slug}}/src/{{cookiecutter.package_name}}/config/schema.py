@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Any, get_args
 
 MISSING: Any = "???"
 
@@ -87,6 +87,19 @@ class LinearConfig:
 
 
 @dataclass
+class NeuralConfig:
+    name: str = "neural"
+    epochs: int = 100
+    early_stopping: int = 8
+    learning_rate: float = 0.002
+    batch: int = 256
+    layers: int = 2
+    width: int = 128
+    dropout: float = 0.1
+    weight_decay: float = 0.01
+
+
+@dataclass
 class PopularityConfig:
     name: str = "popularity"
     by: str = "item"
@@ -155,7 +168,8 @@ class JobsConfig:
 
 
 DataConfig = ShopConfig | TableConfig
-ModelConfig = BoostingConfig | LinearConfig | PopularityConfig
+# Every model there is: the settings `NameConfig` belong to the class `Name` of training/models.
+ModelConfig = BoostingConfig | LinearConfig | NeuralConfig | PopularityConfig
 
 
 @dataclass
@@ -187,11 +201,8 @@ class Config:
 
 # The sections that hold one of several schemas, the key that decides, and the schemas by its value.
 VARIANTS: dict[str, tuple[str, dict[str, type]]] = {
-    "data": ("kind", {"shop": ShopConfig, "table": TableConfig}),
-    "model": (
-        "name",
-        {"boosting": BoostingConfig, "linear": LinearConfig, "popularity": PopularityConfig},
-    ),
+    "data": ("kind", {each.kind: each for each in get_args(DataConfig)}),
+    "model": ("name", {each.name: each for each in get_args(ModelConfig)}),
 }
 SECTIONS: dict[str, type] = {
     "features": FeaturesConfig,
@@ -224,6 +235,12 @@ BOUNDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "model.l2": (lambda v: v >= 0, "0 or more"),
     "model.prior_weight": (lambda v: v > 0, "more than 0"),
     "model.max_iterations": (lambda v: v >= 1, "1 or more"),
+    "model.epochs": (lambda v: v >= 1, "1 or more"),
+    "model.batch": (lambda v: v >= 1, "1 or more"),
+    "model.layers": (lambda v: 1 <= v <= 16, "1 to 16"),
+    "model.width": (lambda v: 1 <= v <= 4096, "1 to 4096"),
+    "model.dropout": (lambda v: 0 <= v < 1, "0 or more, less than 1"),
+    "model.weight_decay": (lambda v: 0 <= v <= 1, "0 to 1"),
     "training.threads": (lambda v: v >= 1, "1 or more"),
     "training.split.kind": (
         lambda v: v in ("auto", "time", "group", "stratified", "random"),

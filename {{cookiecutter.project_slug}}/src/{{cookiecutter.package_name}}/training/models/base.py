@@ -9,19 +9,33 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ...data.examples import Schema
+from ...data.examples import Examples, Schema
+from ..splits import Split
 
 Floats: TypeAlias = NDArray[np.float64]
 
 
 class Model(Protocol):
-    """A fitted model.
+    """A fitted model. The name of its module is that of its settings, which :meth:`fit` is given.
 
     Predictions have one row an example: shape ``(n,)`` holds the probability of class 1 for a
     binary task and the value for a regression, shape ``(n, classes)`` the class probabilities.
     """
 
     schema: Schema
+
+    @classmethod
+    def fit(
+        cls,
+        examples: Examples,
+        split: Split,
+        config: Any,
+        seed: int,
+        threads: int,
+        device: str,
+    ) -> Model:
+        """The model that the training rows teach; the validation rows may say when to stop."""
+        ...
 
     def predict(self, frame: pd.DataFrame) -> Floats:
         """Predictions for rows that have the schema's feature columns."""

@@ -17,7 +17,7 @@ from ...data.examples import Examples, Schema
 from ...runs.files import atomic_path
 from ..splits import Split
 from .base import Floats
-from .encoding import Encoder
+from .encoding import BATCH, Columns, Encoder
 
 _OBJECTIVES = {
     "binary": ("binary:logistic", "logloss"),
@@ -39,15 +39,22 @@ class Boosting:
 
     @classmethod
     def fit(
-        cls, examples: Examples, split: Split, config: BoostingConfig, seed: int, threads: int
+        cls,
+        examples: Examples,
+        split: Split,
+        config: BoostingConfig,
+        seed: int,
+        threads: int,
+        device: str,
     ) -> Boosting:
         """Fit on the training rows; the validation rows say when to stop.
 
-        The same bytes for any number of ``threads``.
+        The same bytes for any number of ``threads``. The library is its CPU build.
         """
         schema = examples.schema
-        train, valid = examples.frame.iloc[split.train], examples.frame.iloc[split.valid]
-        encoder = Encoder.fit(train, schema)
+        columns = Columns(examples.frame, schema.features)
+        target = examples.frame[schema.target].to_numpy()
+        encoder = Encoder.fit(columns, split.train)
         objective, metric = _OBJECTIVES[schema.task]
         parameters: dict[str, Any] = {
             "objective": objective,
@@ -64,9 +71,10 @@ class Boosting:
         }
         if schema.task == "multiclass":
             parameters["num_class"] = len(schema.classes)
-        matrix = xgb.QuantileDMatrix(**_data(encoder, schema, train, True), nthread=threads)
+        common = {"enable_categorical": True, "nthread": threads}
+        matrix = xgb.QuantileDMatrix(_Batches(encoder, columns, target, split.train), **common)
         watched = xgb.QuantileDMatrix(
-            **_data(encoder, schema, valid, True), ref=matrix, nthread=threads
+            _Batches(encoder, columns, target, split.valid), ref=matrix, **common
         )
         losses: dict[str, dict[str, list[float]]] = {}
         booster = xgb.train(
@@ -84,8 +92,10 @@ class Boosting:
         return cls(schema, encoder, booster, history)
 
     def predict(self, frame: pd.DataFrame) -> Floats:
-        data = xgb.DMatrix(**_data(self._encoder, self.schema, frame, False))
-        found = np.asarray(self._booster.predict(data), dtype=np.float64)
+        columns = Columns(frame, self.schema.features)
+        codes = (self._encoder.codes(columns, rows) for rows in columns.batches())
+        parts = [self._booster.inplace_predict(each, validate_features=False) for each in codes]
+        found = np.concatenate(parts).astype(np.float64)
         # Single precision inside the library: class probabilities miss 1 by the last digits.
         return found / found.sum(axis=1, keepdims=True) if found.ndim == 2 else found
 
@@ -112,13 +122,31 @@ class Boosting:
         return self._history
 
 
-def _data(encoder: Encoder, schema: Schema, frame: pd.DataFrame, labelled: bool) -> dict[str, Any]:
-    # Features go by number: XGBoost refuses names with brackets, and columns are the user's.
-    types = ["c" if kind == "categorical" else "float" for kind in schema.features.values()]
-    return {
-        "data": encoder.codes(frame).astype(np.float32),
-        "label": frame[schema.target].to_numpy(dtype=np.float32) if labelled else None,
-        "feature_names": [f"f{i}" for i in range(len(types))],
-        "feature_types": types,
-        "enable_categorical": True,
-    }
+class _Batches(xgb.DataIter):
+    """Rows in single precision, a few at a time: the library bins them, so that no copy of the
+    table is ever whole. The model is the same as from one matrix."""
+
+    def __init__(self, encoder: Encoder, columns: Columns, target: Any, rows: Any) -> None:
+        self._encoder, self._columns, self._target, self._rows = encoder, columns, target, rows
+        self._next = 0
+        super().__init__()
+
+    def next(self, input_data: Any) -> bool:
+        """Hand over the next rows, if there are any."""
+        rows = self._rows[self._next : self._next + BATCH]
+        self._next += BATCH
+        if len(rows) == 0:
+            return False
+        # Features go by number: XGBoost refuses names with brackets, and columns are the user's.
+        kinds = self._columns.features.values()
+        input_data(
+            data=self._encoder.codes(self._columns, rows),
+            label=self._target[rows].astype(np.float32),
+            feature_names=[f"f{i}" for i in range(len(kinds))],
+            feature_types=["c" if kind == "categorical" else "float" for kind in kinds],
+        )
+        return True
+
+    def reset(self) -> None:
+        """Begin again: the library passes over the rows several times."""
+        self._next = 0

@@ -2,14 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from ...data.examples import Schema
 from .base import Floats
+
+Rows: TypeAlias = NDArray[np.int64] | slice
+BATCH = 65_536  # rows that are encoded at a time, where all at once would be a copy of the table
+
+
+class Columns:
+    """The feature columns of a frame as arrays, taken apart once and read many times.
+
+    Numbers are views where the frame holds numbers; categories are codes of ``words``, -1 where
+    missing, without a text in between where the column is a pandas Categorical.
+    """
+
+    def __init__(self, frame: pd.DataFrame, features: Mapping[str, str]) -> None:
+        self.features = features
+        self.rows = len(frame)
+        self.arrays: dict[str, NDArray[Any]] = {}
+        self.words: dict[str, list[str]] = {}
+        for name, kind in features.items():
+            column = frame[name]
+            if kind == "numeric":
+                self.arrays[name] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            else:
+                if isinstance(column.dtype, pd.CategoricalDtype):
+                    codes, values = column.cat.codes.to_numpy(), column.cat.categories
+                else:
+                    long, values = pd.factorize(column)
+                    codes = long.astype(np.int32)
+                self.arrays[name], self.words[name] = codes, [str(value) for value in values]
+
+    def count(self, rows: Rows) -> int:
+        return len(range(*rows.indices(self.rows)) if isinstance(rows, slice) else rows)
+
+    def batches(self) -> Iterator[slice]:
+        """All rows, a few at a time."""
+        for start in range(0, max(self.rows, 1), BATCH):
+            yield slice(start, min(start + BATCH, self.rows))
 
 
 @dataclass(frozen=True)
@@ -20,24 +57,29 @@ class Encoder:
     categories: dict[str, list[str]]
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame, schema: Schema) -> Encoder:
-        categories = {
-            name: sorted(frame[name].dropna().astype(str).unique())
-            for name, kind in schema.features.items()
-            if kind == "categorical"
-        }
-        return cls(dict(schema.features), categories)
+    def fit(cls, columns: Columns, rows: Rows) -> Encoder:
+        categories = {}
+        for name, words in columns.words.items():
+            # Counted from the missing one, so that no code is negative.
+            codes = columns.arrays[name][rows].astype(np.int64) + 1
+            seen = np.flatnonzero(np.bincount(codes, minlength=len(words) + 1)[1:])
+            categories[name] = sorted({words[code] for code in seen})
+        return cls(dict(columns.features), categories)
 
-    def codes(self, frame: pd.DataFrame) -> Floats:
-        """Shape ``(n, features)``: numbers as they are, categories as codes, missing as NaN."""
-        matrix = np.empty((len(frame), len(self.features)), dtype=np.float64)
-        for number, (name, kind) in enumerate(self.features.items()):
-            if kind == "numeric":
-                matrix[:, number] = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
-            else:
-                index = pd.Index(self.categories[name])
-                codes = index.get_indexer(pd.Index(frame[name].astype("str"))).astype(np.float64)
-                matrix[:, number] = np.where(codes < 0, np.nan, codes)
+    def column(self, name: str, columns: Columns, rows: Rows) -> Floats:
+        """Shape ``(n,)``: numbers as they are, categories as codes, missing as NaN."""
+        values = columns.arrays[name][rows]
+        if name not in self.categories:
+            return values
+        known = {word: code for code, word in enumerate(self.categories[name])}
+        words = [known.get(word, np.nan) for word in columns.words[name]]
+        return np.array([*words, np.nan], dtype=np.float64)[values]  # -1 is the last one
+
+    def codes(self, columns: Columns, rows: Rows) -> NDArray[np.float32]:
+        """Shape ``(n, features)``, every column as :meth:`column` gives it, in single precision."""
+        matrix = np.empty((columns.count(rows), len(self.features)), dtype=np.float32)
+        for number, name in enumerate(self.features):
+            matrix[:, number] = self.column(name, columns, rows)
         return matrix
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,12 +95,12 @@ class Standardiser:
     scale: dict[str, float]
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame, schema: Schema) -> Standardiser:
-        encoder = Encoder.fit(frame, schema)
+    def fit(cls, columns: Columns, rows: Rows) -> Standardiser:
+        encoder = Encoder.fit(columns, rows)
         middle, scale = {}, {}
-        for name, kind in schema.features.items():
+        for name, kind in columns.features.items():
             if kind == "numeric":
-                values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+                values = columns.arrays[name][rows]
                 known = values[np.isfinite(values)]
                 middle[name] = float(np.mean(known)) if len(known) else 0.0
                 scale[name] = float(np.std(known)) or 1.0 if len(known) else 1.0
@@ -72,21 +114,27 @@ class Standardiser:
             names += [name] * width
         return names
 
-    def matrix(self, frame: pd.DataFrame) -> Floats:
+    def number(self, name: str, columns: Columns, rows: Rows) -> tuple[Floats, NDArray[np.bool_]]:
+        """A number in standard deviations from its middle, 0 where missing, and where that is."""
+        values = self.encoder.column(name, columns, rows)
+        missing = ~np.isfinite(values)
+        known = np.where(missing, self.middle[name], values)
+        return (known - self.middle[name]) / self.scale[name], missing
+
+    def matrix(self, columns: Columns, rows: Rows) -> Floats:
         """Shape ``(n, columns)``, no NaN: a missing number is the middle, plus a flag."""
-        codes = self.encoder.codes(frame)
-        blocks = []
-        for number, (name, kind) in enumerate(self.encoder.features.items()):
-            column = codes[:, number]
+        matrix = np.empty((columns.count(rows), len(self.columns())), dtype=np.float64)
+        start = 0
+        for name, kind in self.encoder.features.items():
             if kind == "numeric":
-                missing = ~np.isfinite(column)
-                known = np.where(missing, self.middle[name], column)
-                scaled = (known - self.middle[name]) / self.scale[name]
-                blocks += [scaled[:, None], missing[:, None].astype(np.float64)]
+                matrix[:, start], matrix[:, start + 1] = self.number(name, columns, rows)
+                start += 2
             else:
-                levels = np.arange(len(self.encoder.categories[name]))
-                blocks.append((column[:, None] == levels).astype(np.float64))
-        return np.hstack(blocks)
+                codes = self.encoder.column(name, columns, rows)
+                for code in range(len(self.encoder.categories[name])):
+                    matrix[:, start] = codes == code
+                    start += 1
+        return matrix
 
     def to_dict(self) -> dict[str, Any]:
         return {"encoder": self.encoder.to_dict(), "middle": self.middle, "scale": self.scale}

@@ -12,7 +12,7 @@ from ...config import LinearConfig
 from ...data.examples import Examples, Schema
 from ..splits import Split
 from .base import Floats
-from .encoding import Standardiser
+from .encoding import Columns, Standardiser
 
 
 class Linear:
@@ -28,15 +28,22 @@ class Linear:
 
     @classmethod
     def fit(
-        cls, examples: Examples, split: Split, config: LinearConfig, seed: int, threads: int
+        cls,
+        examples: Examples,
+        split: Split,
+        config: LinearConfig,
+        seed: int,
+        threads: int,
+        device: str,
     ) -> Linear:
         """Fit on the training rows alone; the solvers are deterministic."""
         from sklearn.linear_model import LogisticRegression, Ridge
 
         schema = examples.schema
-        train = examples.frame.iloc[split.train]
-        columns = Standardiser.fit(train, schema)
-        x, y = columns.matrix(train), train[schema.target].to_numpy()
+        columns = Columns(examples.frame, schema.features)
+        standardiser = Standardiser.fit(columns, split.train)
+        x = standardiser.matrix(columns, split.train)
+        y = examples.frame[schema.target].to_numpy()[split.train]
         if schema.task == "regression":
             model = Ridge(alpha=max(config.l2, 1e-9), solver="cholesky").fit(x, y)
         else:
@@ -45,10 +52,14 @@ class Linear:
         weights, intercepts = np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_)
         if schema.task == "multiclass":
             weights, intercepts = _all_classes(model.classes_, weights, intercepts, schema)
-        return cls(schema, columns, weights, intercepts)
+        return cls(schema, standardiser, weights, intercepts)
 
     def predict(self, frame: pd.DataFrame) -> Floats:
-        scores = self._columns.matrix(frame) @ self._weights.T + self._intercepts
+        columns = Columns(frame, self.schema.features)
+        parts = [
+            self._columns.matrix(columns, rows) @ self._weights.T for rows in columns.batches()
+        ]
+        scores = np.concatenate(parts) + self._intercepts
         if self.schema.task == "regression":
             return np.asarray(scores[:, 0])
         if self.schema.task == "binary":

@@ -27,7 +27,13 @@ class Popularity:
 
     @classmethod
     def fit(
-        cls, examples: Examples, split: Split, config: PopularityConfig, seed: int, threads: int
+        cls,
+        examples: Examples,
+        split: Split,
+        config: PopularityConfig,
+        seed: int,
+        threads: int,
+        device: str,
     ) -> Popularity:
         """Averages of the training rows, by item shrunk towards the overall one."""
         schema = examples.schema
