@@ -1,7 +1,7 @@
 """The configuration: its schema, and the two ways in, a function and a command line."""
 
 from .cli import cli
-from .load import CONF, PROJECT_ROOT, load_config
+from .load import CONF, PROJECT_ROOT, load_config, option
 from .schema import (
     BoostingConfig,
     Config,
@@ -19,6 +19,7 @@ from .schema import (
     ShopConfig,
     SplitConfig,
     TableConfig,
+    TuningConfig,
 )
 
 __all__ = [
@@ -40,6 +41,8 @@ __all__ = [
     "ShopConfig",
     "SplitConfig",
     "TableConfig",
+    "TuningConfig",
     "cli",
     "load_config",
+    "option",
 ]

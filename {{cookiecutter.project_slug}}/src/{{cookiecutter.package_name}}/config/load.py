@@ -198,9 +198,19 @@ def compose_one(arguments: Sequence[str]) -> DictConfig | None:
     return cfg
 
 
-def _compose(overrides: list[str]) -> DictConfig:
+def option(overrides: Sequence[str], group: str) -> str | None:
+    """Which option of ``group``, a folder of ``conf/``, a command line chooses; None for none.
+
+    Raises:
+        UserError: as for :func:`load_config`.
+    """
+    found = _compose(list(overrides), whole=True).hydra.runtime.choices.get(group)
+    return None if found is None else str(found)
+
+
+def _compose(overrides: list[str], whole: bool = False) -> DictConfig:
     try:
-        return _hydra(overrides)
+        return _hydra(overrides, whole)
     except Exception as error:
         explained = message(error, overrides)
         if explained is None:

@@ -143,6 +143,20 @@ class EvaluationConfig:
 
 
 @dataclass
+class TuningConfig:
+    """``space`` holds, nested as the configuration itself, what each setting may be."""
+
+    trials: int = 30
+    jobs: int = 1
+    batch: int = 4
+    sampler: str = "tpe"
+    pruner: str = "median"
+    warmup: int = 20
+    patience: int | None = None
+    space: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class JobConfig:
     notebook: str = MISSING
     needs: list[str] = field(default_factory=list)
@@ -182,6 +196,7 @@ class Config:
     training: TrainingConfig
     jobs: JobsConfig
     evaluation: EvaluationConfig
+    tuning: TuningConfig
     seed: int
     dry_run: bool
     overrides: list[str]
@@ -209,8 +224,9 @@ SECTIONS: dict[str, type] = {
     "training": TrainingConfig,
     "jobs": JobsConfig,
     "evaluation": EvaluationConfig,
+    "tuning": TuningConfig,
 }
-GROUPS = ("data", "features", "model", "training", "jobs")  # the folders of conf/
+GROUPS = ("data", "features", "model", "training", "tuning", "jobs")  # the folders of conf/
 # Values a type alone cannot bound: key -> (test, what would be valid).
 BOUNDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "data.users": (lambda v: v >= 1, "1 or more"),
@@ -261,6 +277,13 @@ BOUNDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "evaluation.folds": (lambda v: 2 <= v <= 50, "2 to 50"),
     "evaluation.repeats": (lambda v: 1 <= v <= 100, "1 to 100"),
     "evaluation.bins": (lambda v: 2 <= v <= 100, "2 to 100"),
+    "tuning.trials": (lambda v: v >= 2, "2 or more: the first is the configuration as it stands"),
+    "tuning.jobs": (lambda v: v >= 1, "1 or more"),
+    "tuning.batch": (lambda v: v >= 1, "1 or more"),
+    "tuning.sampler": (lambda v: v in ("tpe", "random"), "tpe or random"),
+    "tuning.pruner": (lambda v: v in ("median", "none"), "median or none"),
+    "tuning.warmup": (lambda v: v >= 0, "0 or more"),
+    "tuning.patience": (lambda v: v >= 1, "1 or more"),
     "jobs.workers": (lambda v: v >= 1, "1 or more"),
     "jobs.engine": (lambda v: v in ("kernel", "inprocess"), "kernel or inprocess"),
     "seed": (lambda v: 0 <= v < 2**32, "0 to 4294967295"),

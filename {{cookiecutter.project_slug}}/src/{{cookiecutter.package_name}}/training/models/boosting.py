@@ -15,6 +15,7 @@ import xgboost as xgb
 from ...config import BoostingConfig
 from ...data.examples import Examples, Schema
 from ...runs.files import atomic_path
+from .. import rounds
 from ..splits import Split
 from .base import Floats
 from .encoding import BATCH, Columns, Encoder
@@ -85,6 +86,7 @@ class Boosting:
             early_stopping_rounds=config.early_stopping,
             evals_result=losses,
             verbose_eval=False,
+            callbacks=[_Report(metric)] if rounds.is_heard() else None,
         )
         # Keep the rounds up to the best one, so that what is saved is what predicts.
         booster = booster[: booster.best_iteration + 1]
@@ -150,3 +152,13 @@ class _Batches(xgb.DataIter):
     def reset(self) -> None:
         """Begin again: the library passes over the rows several times."""
         self._next = 0
+
+
+class _Report(xgb.callback.TrainingCallback):
+    def __init__(self, metric: str) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        rounds.report(epoch, float(evals_log["valid"][self._metric][-1]))
+        return False  # go on

@@ -1,0 +1,1 @@
+"""Search for better settings: what may be tried, in which order, and what came of it."""
