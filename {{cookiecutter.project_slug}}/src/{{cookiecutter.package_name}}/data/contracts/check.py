@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from ...errors import UserError, nearest
-from .contract import Contract, Policy
+from ...errors import UserError
+from .contract import Contract
 from .examples import examples_of
 from .report import Breach, Report
-from .rules import UNREAD, Rule, View, column_rules, look, row_rules, unique_rules, unusable
+from .rules import UNREAD, Rule, View, about, at_large, column_rules, look, row_rules, structure, unique_rules, unusable
 from .sql import quoted
 from .validity import refuse_mistakes
 
@@ -52,7 +51,7 @@ def check(
     breaches: list[Breach] = []
     if scope != "whole":
         single, lacking = row_rules(con, contract, found)
-        breaches += _structure(contract, found, lacking)
+        breaches += structure(contract, found, lacking)
         counts = _count(con, rows, column_rules(contract, found), found)
         counts += _count(con, rows, single, found)
         breaches += examples_of(con, rows, found, contract, counts)
@@ -61,44 +60,7 @@ def check(
     breaches += examples_of(con, rows, found, contract, repeated)
     if scope != "part":
         breaches += _whole(con, rows, contract, found, total, now)
-    order = [*contract.columns]
-    breaches.sort(key=lambda b: order.index(b.column) if b.column in order else len(order))
-    return Report(contract.table, boundary, total, breaches)
-
-
-def _at_large(policy: Policy) -> Policy:
-    """What happens where no row is guilty: there is none to be set aside."""
-    return "warn" if policy == "warn" else "stop"
-
-
-def _structure(contract: Contract, view: View, lacking: dict[int, list[str]]) -> list[Breach]:
-    policy = _at_large(contract.policy)
-    breaches = []
-    for name, rule in contract.columns.items():
-        own = _at_large(rule.policy or contract.policy)
-        if name not in view.types:
-            says = f"is missing; there are {_some(view.types)}.{nearest(name, view.types)}"
-            breaches.append(_about("columns", (name,), own, says, ("columns", name)))
-        elif name in view.misfits:
-            says = f"is {view.types[name]}, not {rule.type}"
-            place = ("columns", name, "type")
-            breaches.append(_about("type", (name,), own, says, place, view.misfits[name]))
-    for name in view.types:
-        if name not in contract.columns:
-            says = f"is not in the contract; allow it there with a line for it.{nearest(name, contract.columns)}"
-            breaches.append(_about("columns", (name,), policy, says, ("columns",)))
-    for number, lost in lacking.items():
-        rule_ = contract.rules[number]
-        says = f"cannot be told without {', '.join(lost)}"
-        own = _at_large(rule_.policy or contract.policy)
-        breaches.append(_about(rule_.name, tuple(lost), own, says, ("rules", number)))
-    return breaches
-
-
-def _about(
-    rule: str, columns: tuple[str, ...], policy: Policy, says: str, place: Any, count: int = 0
-) -> Breach:
-    return Breach(rule, ", ".join(columns), count, [], policy, None, says, columns, place)
+    return Report(contract.table, boundary, total, breaches).in_order(contract)
 
 
 def _count(
@@ -161,20 +123,20 @@ def _whole(
     total: int,
     now: datetime | None,
 ) -> list[Breach]:
-    policy, breaches = _at_large(contract.policy), []
+    policy, breaches = at_large(contract.policy), []
     if total < contract.fewest_rows:
         says = f"{total:,} rows, fewer than {contract.fewest_rows:,}"
-        breaches.append(_about("rows", (), policy, says, ("fewest_rows",)))
+        breaches.append(about("rows", (), policy, says, ("fewest_rows",)))
     if contract.most_rows is not None and total > contract.most_rows:
         says = f"{total:,} rows, more than {contract.most_rows:,}"
-        breaches.append(_about("rows", (), policy, says, ("most_rows",)))
+        breaches.append(about("rows", (), policy, says, ("most_rows",)))
     fresh = contract.freshness
     if fresh is None or unusable((fresh.column,), view):
         return breaches
     newest = con.execute(f"SELECT max({quoted(fresh.column)}) FROM {rows}").fetchall()[0][0]
     says = _stale(newest, fresh.days, now or datetime.now(UTC))
     if says:
-        breaches.append(_about("freshness", (fresh.column,), policy, says, ("freshness",)))
+        breaches.append(about("freshness", (fresh.column,), policy, says, ("freshness",)))
     return breaches
 
 
@@ -189,8 +151,3 @@ def _stale(newest: date | datetime | None, days: float, now: datetime) -> str:
     if age <= days:
         return ""
     return f"the newest is of {newest:%Y-%m-%d %H:%M}, {age:.1f} days ago; at most {days:g} are allowed"
-
-
-def _some(names: Iterable[str], most: int = 10) -> str:
-    names = list(names)
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

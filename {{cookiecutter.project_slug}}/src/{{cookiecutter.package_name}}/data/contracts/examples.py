@@ -12,7 +12,7 @@ from .sql import quoted, text
 if TYPE_CHECKING:
     import duckdb
 
-_EXAMPLES = 5
+EXAMPLES = 5
 _CELLS = 6  # in one example: those of the rule first, then what names the row
 _LONGEST = 40
 _AT_ONCE = 300
@@ -39,20 +39,8 @@ def examples_of(
         numbers = _first(con, rows, [rule for rule, _ in batch])
         cells = _cells(con, rows, view, contract, [rule for rule, _ in batch], numbers)
         for (rule, count), wanted in zip(batch, numbers, strict=True):
-            shown = [_tell(cells[number], rule, contract, again) for number, again in wanted]
-            found.append(
-                Breach(
-                    rule.name,
-                    ", ".join(rule.columns),
-                    count,
-                    shown,
-                    rule.policy,
-                    rule.broken,
-                    rule.says,
-                    rule.columns,
-                    rule.place,
-                )
-            )
+            shown = [tell(cells[number], rule, contract, again) for number, again in wanted]
+            found.append(rule.breach(count, shown))
     return found
 
 
@@ -65,7 +53,7 @@ def _first(
     found: dict[int, list[tuple[int, int | None]]] = {}
     if plain:
         firsts = ", ".join(
-            f"min({number}, {_EXAMPLES}) FILTER (WHERE {rule.broken}\n)" for rule in plain
+            f"min({number}, {EXAMPLES}) FILTER (WHERE {rule.broken}\n)" for rule in plain
         )
         lists = con.execute(f"SELECT {firsts} FROM {source}").fetchall()[0]
         for rule, numbers in zip(plain, lists, strict=True):
@@ -76,7 +64,7 @@ def _first(
             filled = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in rule.columns)
             found[id(rule)] = con.execute(
                 f"SELECT max({number}) AS last, min({number}) FROM {source} WHERE {filled} "
-                f"GROUP BY {keys} HAVING count(*) > 1 ORDER BY last LIMIT {_EXAMPLES}"
+                f"GROUP BY {keys} HAVING count(*) > 1 ORDER BY last LIMIT {EXAMPLES}"
             ).fetchall()
     return [found[id(rule)] for rule in rules]
 
@@ -129,7 +117,7 @@ def _shown(rule: Rule, contract: Contract) -> list[str]:
     return list(dict.fromkeys(names))[: max(_CELLS, len(rule.columns[:12]))]
 
 
-def _tell(cells: dict[str, Any], rule: Rule, contract: Contract, again: int | None) -> str:
+def tell(cells: dict[str, Any], rule: Rule, contract: Contract, again: int | None) -> str:
     shown = [name for name in _shown(rule, contract) if name in cells]
     own = [_cell(name, cells, contract) for name in shown if name in rule.columns]
     rest = [_cell(name, cells, contract) for name in shown if name not in rule.columns]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...errors import nearest
@@ -18,15 +19,20 @@ _BEYOND_A_ROW = {"SUBQUERY": "a query within", "WINDOW": "a window over other ro
 _CHANCE = {"random", "uuid", "gen_random_uuid", "nextval", "now", "today", "current_date"}
 
 
-def explain(expressions: Sequence[str], types: Mapping[str, str]) -> dict[int, str]:
-    """What is wrong with each expression that is no rule over columns of ``types``, by number."""
+@contextmanager
+def parser() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection for what needs no data; without threads of its own."""
     import duckdb
 
-    found = {}
     with duckdb.connect(config={"threads": 1}) as con:
-        columns = ", ".join(
-            f"NULL::{SQL_TYPES[kind]} AS {quoted(name)}" for name, kind in types.items()
-        )
+        yield con
+
+
+def explain(expressions: Sequence[str], types: Mapping[str, str]) -> dict[int, str]:
+    """What is wrong with each expression that is no rule over columns of ``types``, by number."""
+    found = {}
+    columns = ", ".join(f"NULL::{SQL_TYPES[kind]} AS {quoted(name)}" for name, kind in types.items())
+    with parser() as con:
         for number, sql in enumerate(expressions):
             wrong = _syntax(con, sql) or _meaning(con, sql, f"(SELECT {columns})", types)
             if wrong:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...errors import UserError
-from .contract import Policy
+from .contract import Contract, Policy
 from .validity import Place
 
 MOST_TOLD = 20
@@ -55,6 +55,7 @@ class Report:
     boundary: str
     rows: int
     breaches: list[Breach] = field(default_factory=list)
+    mend: str = ""  # what to do where there is no contract that one could edit
 
     def of(self, policy: Policy) -> list[Breach]:
         return [breach for breach in self.breaches if breach.policy == policy]
@@ -97,7 +98,16 @@ class Report:
             lines.append(f"    {written}, line {number}")
         return lines
 
+    def in_order(self, contract: Contract) -> Report:
+        """The same, in the order of the contract's columns; what is of none comes last."""
+        place = {name: number for number, name in enumerate(contract.columns)}
+        key = [place.get(breach.column, len(place)) for breach in self.breaches]
+        order = sorted(range(len(key)), key=key.__getitem__)
+        return replace(self, breaches=[self.breaches[number] for number in order])
+
     def _mend(self, stopping: list[Breach], written: Path | None) -> str:
+        if self.mend:
+            return self.mend
         where = str(written) if written else f"the contract of {self.table}"
         rows = any(breach.count for breach in stopping)
         aside = (

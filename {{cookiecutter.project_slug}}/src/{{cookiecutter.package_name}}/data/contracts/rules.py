@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ...errors import nearest
 from .contract import ColumnRule, Contract, Policy
 from .expressions import columns_of
+from .report import Breach
 from .sql import SQL_TYPES, above, below, fits, floating, literal, quoted
 from .validity import Place, as_value, as_values
 
@@ -29,6 +32,20 @@ class Rule:
     place: Place
     broken: str | None
     says: str = ""
+
+    @classmethod
+    def of_rows(cls, contract: Contract, number: int, columns: tuple[str, ...]) -> Rule:
+        rule = contract.rules[number]
+        policy = rule.policy or contract.policy
+        broken = f"NOT (\n{rule.sql}\n)"
+        return cls(rule.name, columns, policy, ("rules", number), broken, rule.sql)
+
+    def breach(self, count: int, examples: list[str]) -> Breach:
+        column = ", ".join(self.columns)
+        return Breach(
+            self.name, column, count, examples, self.policy, self.broken, self.says,
+            self.columns, self.place,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,7 +118,7 @@ def _of_column(name: str, rule: ColumnRule, contract: Contract, unread: bool) ->
             broken[key] = condition, f"{says} {bound}"
     if rule.values is not None:
         allowed = ", ".join(literal(value) for value in as_values(rule))
-        broken["values"] = f"{column} NOT IN ({allowed})", f"none of {_some(rule.values)}"
+        broken["values"] = f"{column} NOT IN ({allowed})", f"none of {some(rule.values, 8)}"
     place = ("columns", name)
     return [
         Rule(key, (name,), policy, (*place, key), condition, says)
@@ -132,9 +149,7 @@ def row_rules(
         if lost := unusable(names, view):
             lacking[number] = lost
             continue
-        policy = rule.policy or contract.policy
-        broken = f"NOT (\n{rule.sql}\n)"
-        found.append(Rule(rule.name, names, policy, ("rules", number), broken, rule.sql))
+        found.append(Rule.of_rows(contract, number, names))
     return found, lacking
 
 
@@ -142,5 +157,41 @@ def unusable(names: tuple[str, ...], view: View) -> list[str]:
     return [name for name in names if name not in view.types or name in view.misfits]
 
 
-def _some(values: list[str], most: int = 8) -> str:
-    return ", ".join(values[:most]) + (", …" if len(values) > most else "")
+def at_large(policy: Policy) -> Policy:
+    """What happens where no row is guilty: there is none to be set aside."""
+    return "warn" if policy == "warn" else "stop"
+
+
+def structure(contract: Contract, view: View, lacking: dict[int, list[str]]) -> list[Breach]:
+    policy = at_large(contract.policy)
+    breaches = []
+    for name, rule in contract.columns.items():
+        own = at_large(rule.policy or contract.policy)
+        if name not in view.types:
+            says = f"is missing; there are {some(view.types)}.{nearest(name, view.types)}"
+            breaches.append(about("columns", (name,), own, says, ("columns", name)))
+        elif name in view.misfits:
+            says = f"is {view.types[name]}, not {rule.type}"
+            place = ("columns", name, "type")
+            breaches.append(about("type", (name,), own, says, place, view.misfits[name]))
+    for name in view.types:
+        if name not in contract.columns:
+            says = f"is not in the contract; allow it there with a line for it.{nearest(name, contract.columns)}"
+            breaches.append(about("columns", (name,), policy, says, ("columns",)))
+    for number, lost in lacking.items():
+        rule_ = contract.rules[number]
+        says = f"cannot be told without {', '.join(lost)}"
+        own = at_large(rule_.policy or contract.policy)
+        breaches.append(about(rule_.name, tuple(lost), own, says, ("rules", number)))
+    return breaches
+
+
+def about(
+    rule: str, columns: tuple[str, ...], policy: Policy, says: str, place: Place, count: int = 0
+) -> Breach:
+    return Breach(rule, ", ".join(columns), count, [], policy, None, says, columns, place)
+
+
+def some(names: Iterable[str], most: int = 10) -> str:
+    names = list(names)
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
