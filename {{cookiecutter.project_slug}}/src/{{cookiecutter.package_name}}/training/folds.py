@@ -56,7 +56,7 @@ def folds(
         classes = np.zeros(len(rows), dtype=np.int64)
         if schema.task != "regression":
             classes = examples.frame[schema.target].to_numpy()[rows].astype(np.int64)
-        what = describe(schema, kind, groups)
+        what = describe(schema, kind)
         held = config.valid / (1 - config.test)
         found = []
         for repeat in range(repeats):
@@ -80,12 +80,12 @@ def folds(
 
 
 def _rolling(examples: Examples, rows: Rows, config: SplitConfig, count: int) -> list[Split]:
-    """Blocks of about as many rows, by time: the first is only learnt from, each other judges a
-    model of all before it."""
+    """The first half is only learnt from; of the rest, blocks of about as many rows each judge a
+    model of all before them."""
     column = examples.frame[needed(examples.schema.time, "time")]
     times = column.to_numpy(dtype=np.float64, na_value=np.nan)[rows]
     rows, times = rows[~np.isnan(times)], times[~np.isnan(times)]
-    edges = np.quantile(times, np.arange(1, count + 1) / (count + 1), method="higher")
+    edges = np.quantile(times, 0.5 + 0.5 * np.arange(count) / count, method="higher")
     if len(np.unique(edges)) < count:
         raise UserError(
             f"{len(rows):,} rows have too few different times for {count} folds. "

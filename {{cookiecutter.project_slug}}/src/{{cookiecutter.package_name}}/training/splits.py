@@ -65,7 +65,7 @@ def split(examples: Examples, config: SplitConfig, seed: int) -> Split:
         else:
             units = units_of(len(frame), groups, duplicates)
             part = _shares(int(units.max()) + 1, config, random)[units]
-        how = f"{describe(schema, kind, groups)}, seed {seed}"
+        how = f"{describe(schema, kind)}, seed {seed}"
         how = ", ".join(filter(None, [how, str(duplicates)]))
     parts = [np.flatnonzero(part == number) for number in range(3)]
     found = Split(parts[0], parts[1], parts[2], how)
@@ -84,14 +84,18 @@ def kind_of(schema: Schema, config: SplitConfig) -> str:
 
 
 def group_codes(examples: Examples, kind: str) -> Integers | None:
-    """The number of each row's group, from 0; None where a split of ``kind`` may part groups.
+    """The number of each row's group, from 0, or of its ranking list where a split of ``kind`` may
+    part groups: a list is ranked as a whole. None where there is neither.
 
     A row whose group is missing is a group of its own.
     """
     schema = examples.schema
-    if kind != "group" and (kind != "stratified" or schema.recurring or schema.group is None):
+    by = schema.ranking
+    if kind == "group" or (kind == "stratified" and schema.group and not schema.recurring):
+        by = needed(schema.group, "group")
+    if by is None:
         return None
-    codes = pd.factorize(examples.frame[needed(schema.group, "group")], sort=True)[0]
+    codes = pd.factorize(examples.frame[by], sort=True)[0]
     codes = codes.astype(np.int64)
     missing = np.flatnonzero(codes < 0)
     codes[missing] = codes.max(initial=-1) + 1 + np.arange(len(missing))
@@ -114,10 +118,11 @@ def units_of(count: int, groups: Integers | None, duplicates: Duplicates) -> Int
     return tied(np.arange(count) if groups is None else groups, duplicates.lump)
 
 
-def describe(schema: Schema, kind: str, groups: Integers | None) -> str:
+def describe(schema: Schema, kind: str) -> str:
     """The kind of a split, for a person."""
     if kind == "stratified":
-        within = f", {_shown(schema.group)} kept whole" if groups is not None else ""
+        whole = schema.group if schema.group and not schema.recurring else schema.ranking
+        within = f" with each {whole.removeprefix('#')} whole" if whole else ""
         return f"stratified by {schema.target}{within}"
     return "by group" if kind == "group" else kind
 
@@ -202,10 +207,6 @@ def needed(column: str | None, kind: str) -> str:
             f"training.split.kind={kind}: the data has no {kind} column; give data.{kind}=COLUMN."
         )
     return column
-
-
-def _shown(column: str | None) -> str:
-    return (column or "").removeprefix("#")
 
 
 def _by_time(column: pd.Series, config: SplitConfig) -> tuple[NDArray[np.int64], str]:
