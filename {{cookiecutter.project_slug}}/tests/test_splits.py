@@ -153,7 +153,7 @@ def test_what_very_many_rows_agree_on_makes_no_lump() -> None:
     examples.frame.loc[:99, names] = examples.frame.loc[0, names].to_numpy()  # such as zeros
     found = find_duplicates(examples.frame, examples.schema)
     assert found.common >= 100
-    assert "agree with too many others" in str(found)
+    assert "would tie too many rows together" in str(found)
     assert np.bincount(found.lump[found.lump >= 0]).max() <= 30
 
 

@@ -35,7 +35,7 @@ class Duplicates:
     for a row that is like no other."""
 
     lump: Integers
-    common: int = 0  # rows that agree with too many others to be repeated ones; left alone
+    common: int = 0  # near-duplicates left alone: what very many rows agree on is no repetition
 
     @property
     def rows(self) -> int:
@@ -45,7 +45,9 @@ class Duplicates:
         """What there is, for :attr:`.splits.Split.how`; empty when there is nothing."""
         words = [f"{self.rows:,} near-duplicate rows stay together"] if self.rows else []
         if self.common:
-            words.append(f"{self.common:,} rows agree with too many others to be kept together")
+            words.append(
+                f"{self.common:,} would tie too many rows together and fall where they may"
+            )
         return ", ".join(words)
 
 
