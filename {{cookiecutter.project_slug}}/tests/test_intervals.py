@@ -14,9 +14,13 @@ from {{cookiecutter.package_name}}.config import load_config
 from {{cookiecutter.package_name}}.data.examples import Schema
 from {{cookiecutter.package_name}}.evaluation import metrics
 from {{cookiecutter.package_name}}.evaluation.intervals import (
+    Resamples,
     Weighted,
     clusters,
     intervals,
+    resample,
+    resampled,
+    student,
 )
 from {{cookiecutter.package_name}}.workflow import train
 
@@ -63,9 +67,10 @@ def test_a_weighted_metric_is_the_metric_of_the_repeated_rows(
         return  # the metrics are undefined
     again = frame.iloc[repeated].assign(list=frame.list.to_numpy()[repeated] * 10 + copy)
     expected = metrics.score(again, predicted[repeated], schema, top_k=3, bins=4)
-    judge = Weighted(frame, predicted, schema, groups, top_k=3, bins=4)
     # Another weighting beside it: a resample must not see its neighbours.
-    found = judge.scores(np.stack([np.ones(len(weights)), weights]).astype(np.float64))
+    both = np.stack([np.ones(len(weights)), weights]).astype(np.float64)
+    drawn = Resamples(groups, both, len(weights))
+    found = Weighted(frame, predicted, schema, drawn, top_k=3, bins=4).scores(both)
     assert {name: values[1] for name, values in found.items()} == pytest.approx(expected)
 
 
@@ -112,26 +117,52 @@ def test_what_has_no_spread_has_no_interval() -> None:
     }
 
 
-def test_draws_depend_on_the_seed_and_not_on_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draws_depend_on_the_seed() -> None:
     frame, predicted = make(RANKED, 3, 500, 1000)
 
     def found(seed: int) -> dict[str, tuple[float, float]]:
         return intervals(frame, predicted, RANKED, np.random.default_rng(seed))
 
-    first = found(1)
-    assert first != found(2)
-    module = intervals.__module__
-    monkeypatch.setattr(f"{module}._BLOCK", 5_000)
-    again = found(1)
-    for metric, bounds in first.items():
-        assert again[metric] == pytest.approx(bounds)
+    assert found(1) == found(1) != found(2)
 
 
-def test_a_run_records_intervals_around_the_metrics_of_its_model() -> None:
+@pytest.mark.parametrize("share", [0.3, 0.005])
+def test_many_rows_get_the_interval_of_a_plain_bootstrap(share: float) -> None:
+    random = np.random.default_rng(4)
+    target = (random.random(10_000) < share).astype(int)
+    frame = pd.DataFrame({"y": target})
+    predicted = 1 / (1 + np.exp(-random.normal(target - 1.0, 1)))
+    itself = metrics.score(frame, predicted, BINARY)
+
+    def spread() -> dict[str, tuple[float, float]]:
+        drawn = resample(frame, BINARY, np.random.default_rng(1), 800)
+        assert drawn is not None
+        values = resampled(frame, predicted, BINARY, drawn, itself)
+        return {name: (each.mean(), each.std()) for name, each in values.items()}
+
+    quick = spread()
+    weights = np.random.default_rng(2).poisson(1, (150, 10_000))
+    plain: dict[str, list[float]] = {}
+    for row in weights:
+        again = np.repeat(np.arange(10_000), row)
+        for name, value in metrics.score(frame.iloc[again], predicted[again], BINARY).items():
+            plain.setdefault(name, []).append(value)
+    for name, values in plain.items():
+        mean, deviation = quick[name]
+        assert deviation == pytest.approx(np.std(values), rel=0.25), name
+        assert abs(mean - np.mean(values)) < 0.4 * deviation, name
+
+
+def test_few_groups_widen_the_tails() -> None:
+    for freedom, expected in ((4, 2.776), (9, 2.262), (29, 2.045), (10**6, 1.960)):
+        assert student(1.959964, freedom) == pytest.approx(expected, rel=0.01)
+    assert student(-1.959964, 9) == -student(1.959964, 9)
+
+
+def test_a_run_records_intervals_around_its_metrics() -> None:
     from {{cookiecutter.package_name}}.runs import read_manifest
 
     manifest = read_manifest(train(load_config(SMALL)).folder)
-    own = {name for name in manifest["metrics"] if ".boosting." in name}
-    assert set(manifest["intervals"]) == own
+    assert set(manifest["intervals"]) == set(manifest["metrics"])
     for name, (low, high) in manifest["intervals"].items():
         assert low <= manifest["metrics"][name] <= high, name

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from {{cookiecutter.package_name}}.config import PROJECT_ROOT, load_config
@@ -71,15 +72,28 @@ def test_training_twice_gives_the_same_bytes_and_another_seed_does_not(tmp_path:
 @pytest.mark.parametrize("model", ["linear", "popularity"])
 def test_other_models_train_from_the_same_configuration(model: str) -> None:
     result = train(load_config([*SHOP, f"model={model}"]))
-    assert result.evaluation.scores["test"][model]["roc_auc"] > 0.55
+    assert result.evaluation.scores["valid"][model]["roc_auc"] > 0.55
+
+
+def test_training_judges_validation_rows_and_evaluation_test_rows() -> None:
+    trained = train(load_config(SMALL))
+    judged = evaluate(load_config([f"evaluation.run={trained.run}"]))
+    for result, part in ((trained, "valid"), (judged, "test")):
+        assert set(result.evaluation.scores) == set(result.evaluation.predictions) == {part}
+        assert {name.split(".")[0] for name in read_manifest(result.folder)["metrics"]} == {part}
+        predicted = pd.read_parquet(result.folder / "predictions.parquet")
+        assert set(predicted.part) == {part}
+        assert len(predicted) == len(result.split.parts()[part])
 
 
 def test_a_saved_model_is_judged_as_it_was_when_trained() -> None:
     trained = train(load_config(SMALL))
     judged = evaluate(load_config([f"evaluation.run={trained.run}"]))
-    assert judged.evaluation.scores == trained.evaluation.scores
+    rows = trained.split.test
+    own = trained.model.predict(trained.examples.frame.iloc[rows])
+    assert (judged.evaluation.predictions["test"]["boosting"] == own).all()
     moved = [*SHOP, f"evaluation.run={trained.run}", "data.drift.day=21", "data.drift.strength=1"]
-    assert evaluate(load_config(moved)).evaluation.scores != trained.evaluation.scores
+    assert evaluate(load_config(moved)).evaluation.scores != judged.evaluation.scores
 
 
 def test_a_sweep_makes_one_run_for_each_value(runs: Path) -> None:

@@ -133,6 +133,7 @@ class CostsConfig:
 @dataclass
 class EvaluationConfig:
     run: str = "latest"
+    against: str | None = None
     top_k: int = 10
     bins: int = 10
     resamples: int = 200

@@ -25,6 +25,7 @@ class Schema:
     group: str | None = None  # rows of one group stay on one side of a split
     recurring: bool = False  # whether the same groups are met again when the model is used
     ranking: str | None = None  # rows of one value are ranked against each other
+    position: str | None = None  # place in its list at which a row was shown, from 0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,79 +17,127 @@ from ..runs.files import atomic_path
 from ..training import seeds
 from ..training.models import Model, fit_model
 from ..training.splits import Split
-from . import intervals as bootstrap
-from . import plots
-from .metrics import score
+from . import plots, product
+from .comparison import Difference, difference, differences
+from .intervals import resample, resampled
+from .metrics import Interval, score
 
 BASELINE = "popularity"
+LOGGED = "the order as it was shown"
+_LOGGED = 1_000_000  # training rows that tell how much each place is looked at: enough
+Part = Literal["valid", "test"]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores by part of the split and model, and the predictions they come from."""
+    """Scores by part of the split and model, and the predictions they come from.
+
+    There is one part: validation rows when a model is trained, test rows when it is evaluated.
+    ``differences`` are of the model judged minus another, such as the baseline; what is better is
+    for them to say, see :class:`~.comparison.Difference`.
+    """
 
     scores: dict[str, dict[str, dict[str, float]]]  # part -> model -> metric
     predictions: dict[str, dict[str, NDArray[np.float64]]]  # part -> model -> prediction
+    intervals: dict[str, dict[str, dict[str, Interval]]] = field(default_factory=dict)
+    differences: dict[str, dict[str, dict[str, Difference]]] = field(default_factory=dict)
 
     def flat(self) -> dict[str, float]:
-        """``{"test.boosting.roc_auc": …}``, for a manifest."""
+        """``{"valid.boosting.roc_auc": …}``, for a manifest."""
+        return _flat(self.scores)
+
+    def flat_intervals(self) -> dict[str, Interval]:
+        """The 95 % intervals, by the names of :meth:`flat`."""
+        return _flat(self.intervals)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The differences as plain values: part -> other model -> metric."""
         return {
-            f"{part}.{model}.{metric}": value
-            for part, models in self.scores.items()
-            for model, found in models.items()
-            for metric, value in found.items()
+            part: {
+                other: {metric: each.to_dict() for metric, each in found.items()}
+                for other, found in others.items()
+            }
+            for part, others in self.differences.items()
         }
 
 
 def evaluate(
-    model: Model, name: str, examples: Examples, split: Split, config: Config
+    model: Model,
+    name: str,
+    examples: Examples,
+    split: Split,
+    config: Config,
+    part: Part = "valid",
+    against: Mapping[str, Model] | None = None,
 ) -> Evaluation:
-    """Scores of ``model`` and of the baseline on the validation and the test rows."""
+    """Scores of ``model``, of the baseline and of the models it is judged ``against`` on one part
+    of the split, with 95 % intervals, and what the model has over the others, in pairs."""
     models = {name: model}
     if name != BASELINE:
         models[BASELINE] = fit_model(PopularityConfig(), examples, split, 0, 1)
-    scores: dict[str, dict[str, dict[str, float]]] = {}
-    predictions: dict[str, dict[str, NDArray[np.float64]]] = {}
-    for part, rows in (("valid", split.valid), ("test", split.test)):
-        frame = examples.frame.iloc[rows]
-        predictions[part] = {label: each.predict(frame) for label, each in models.items()}
-        scores[part] = {
-            label: score(
-                frame, predicted, examples.schema, config.evaluation.top_k, config.evaluation.bins
+    models |= against or {}
+    schema, settings = examples.schema, config.evaluation
+    frame = examples.frame.iloc[split.parts()[part]]
+    predictions = {label: each.predict(frame) for label, each in models.items()}
+    random = seeds.stream(config.seed, f"intervals {part}")
+    drawn = resample(frame, schema, random, settings.resamples)
+    scores: dict[str, dict[str, float]] = {}
+    values: dict[str, dict[str, NDArray[np.float64]]] = {}
+    for label, predicted in predictions.items():
+        scores[label] = score(frame, predicted, schema, settings.top_k, settings.bins)
+        values[label] = {}
+        if drawn is not None:
+            values[label] = resampled(
+                frame, predicted, schema, drawn, scores[label], settings.top_k, settings.bins
             )
-            for label, predicted in predictions[part].items()
+    shown = None
+    if product.measurable(schema):
+        random = seeds.stream(config.seed, f"attention {part}")
+        train = examples.frame.iloc[split.train[:: 1 + len(split.train) // _LOGGED]]
+        relevance = [model.predict(product.unplaced(each, schema)) for each in (train, frame)]
+        items = (models[BASELINE]).predict(train)
+        seen = product.attention(train, relevance[0], items, schema, random, settings.resamples)
+        lists = product.Product(frame, relevance[1], schema, seen, drawn, settings.top_k)
+        for label, each in models.items():
+            orders = (
+                relevance[1] if each is model else each.predict(product.unplaced(frame, schema))
+            )
+            scores[label][product.METRIC], found = lists.judge(orders)
+            if found is not None:
+                values[label][product.METRIC] = found
+        shown = lists.judge(lists.logged)
+    own = scores[name], values[name]
+    compared = {
+        label: differences((own[0], scores[label]), (own[1], values[label]), drawn)
+        for label in models
+        if label != name
+    }
+    if shown is not None:
+        metric = product.METRIC
+        pair = None if shown[1] is None else (own[1][metric], shown[1])
+        compared[LOGGED] = {metric: difference(metric, (own[0][metric], shown[0]), pair, drawn)}
+    intervals = {
+        label: {
+            metric: bounds
+            for metric, each in values[label].items()
+            if drawn is not None
+            and (bounds := drawn.bounds(metric, each, scores[label][metric])) is not None
         }
-    return Evaluation(scores, predictions)
-
-
-def intervals(
-    name: str, examples: Examples, split: Split, found: Evaluation, config: Config
-) -> dict[str, tuple[float, float]]:
-    """95 % intervals of the metrics of the model ``name``, named as by :meth:`Evaluation.flat`."""
-    bounds: dict[str, tuple[float, float]] = {}
-    for part, rows in (("valid", split.valid), ("test", split.test)):
-        of_part = bootstrap.intervals(
-            examples.frame.iloc[rows],
-            found.predictions[part][name],
-            examples.schema,
-            seeds.stream(config.seed, f"intervals {part}"),
-            config.evaluation.top_k,
-            config.evaluation.bins,
-        )
-        bounds |= {f"{part}.{name}.{metric}": each for metric, each in of_part.items()}
-    return bounds
+        for label in models
+    }
+    return Evaluation({part: scores}, {part: predictions}, {part: intervals}, {part: compared})
 
 
 def write_predictions(
     path: Path, name: str, examples: Examples, split: Split, found: Evaluation
 ) -> None:
-    """One row an example of the validation and test parts: key, part, target, prediction(s)."""
+    """One row an example of the part that was judged: key, part, target, prediction(s)."""
     schema = examples.schema
     tables = []
-    for part, rows in (("valid", split.valid), ("test", split.test)):
-        table = examples.frame.iloc[rows][[*schema.key, schema.target]].copy()
+    for part, predictions in found.predictions.items():
+        table = examples.frame.iloc[split.parts()[part]][[*schema.key, schema.target]].copy()
         table.insert(len(schema.key), "part", part)
-        predicted = found.predictions[part][name]
+        predicted = predictions[name]
         if predicted.ndim == 1:
             table["prediction"] = predicted
         else:
@@ -102,44 +151,19 @@ def write_predictions(
 def figures(
     model: Model, examples: Examples, split: Split, found: Evaluation, config: Config
 ) -> dict[str, Any]:
-    """The standard figures on the test rows."""
-    target = examples.frame.iloc[split.test][examples.schema.target].to_numpy(dtype=np.float64)
+    """The standard figures on the rows that were judged."""
+    ((part, predictions),) = found.predictions.items()
+    rows = split.parts()[part]
+    target = examples.frame.iloc[rows][examples.schema.target].to_numpy(dtype=np.float64)
     return plots.standard(
-        target,
-        found.predictions["test"],
-        examples.schema,
-        model.importance(),
-        config.evaluation.bins,
+        target, predictions, examples.schema, model.importance(), config.evaluation.bins
     )
 
 
-def slices(examples: Examples, split: Split, predicted: NDArray[np.float64]) -> pd.DataFrame:
-    """Rows, true and predicted average of the test rows by value of each categorical feature.
-
-    The widest gaps first, for its number of rows: ordered by gap times the square root of rows.
-    For many classes, the average is the share of the first class.
-    """
-    schema = examples.schema
-    frame = examples.frame.iloc[split.test]
-    true = frame[schema.target].to_numpy(dtype=np.float64)
-    if schema.task == "multiclass":
-        true, predicted = (true == 0).astype(np.float64), predicted[:, 0]
-    tables = []
-    for name, kind in schema.features.items():
-        if kind == "categorical":
-            pairs = pd.DataFrame(
-                {
-                    "slice": f"{name} = " + frame[name].astype("str"),
-                    "true": true,
-                    "predicted": predicted,
-                }
-            )
-            found = pairs.groupby("slice").agg(
-                rows=("true", "size"), true=("true", "mean"), predicted=("predicted", "mean")
-            )
-            tables.append(found[found.rows >= 20])
-    if not tables:
-        return pd.DataFrame(columns=["rows", "true", "predicted"])
-    table = pd.concat(tables).rename_axis(index=None)
-    gap = (table.true - table.predicted).abs() * np.sqrt(table.rows)
-    return table.loc[gap.sort_values(ascending=False, kind="stable").index].head(12).round(4)
+def _flat(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    return {
+        f"{part}.{model}.{metric}": value
+        for part, models in values.items()
+        for model, found in models.items()
+        for metric, value in found.items()
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ TITLES = {
     "r2": "R²",
     "rmse": "RMSE",
     "mae": "MAE",
+    "clicks_per_mille": "Clicks per mille",
 }
 MAIN_METRIC = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
 
@@ -42,10 +44,39 @@ def better(metric: str, one: float, other: float) -> bool:
     return one < other if metric in LOWER_IS_BETTER else one > other
 
 
-def table(scores: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
-    """Scores by model as a table to show: a row a metric, a column a model."""
-    found = pd.DataFrame(scores)
-    return found.rename(index=title).map("{:.4f}".format)
+Interval = tuple[float, float]
+
+
+def table(
+    scores: Mapping[str, Mapping[str, float]],
+    intervals: Mapping[str, Mapping[str, Interval]] | None = None,
+    verdicts: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """Scores by model as a table to show: a row a metric, a column a model.
+
+    ``intervals`` by model and metric stand beside the scores, ``verdicts`` by metric at the end.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for model, values in scores.items():
+        found[model] = {metric: number(value) for metric, value in values.items()}
+        if bounds := (intervals or {}).get(model):
+            column = f"{model}, 95 %"
+            found[column] = {metric: span(bounds.get(metric)) for metric in values}
+    if verdicts:
+        found["verdict"] = dict(verdicts)
+    return pd.DataFrame(found).rename(index=title).fillna("")
+
+
+def number(value: float, signed: bool = False) -> str:
+    """Four digits after the point, or as many significant ones where that says more."""
+    size = abs(value)
+    digits = max(0, 4 - math.floor(math.log10(size))) if 1 <= size < math.inf else 4
+    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+
+
+def span(bounds: Interval | None, signed: bool = False) -> str:
+    """An interval for a person."""
+    return f"{number(bounds[0], signed)} to {number(bounds[1], signed)}" if bounds else ""
 
 
 def score(

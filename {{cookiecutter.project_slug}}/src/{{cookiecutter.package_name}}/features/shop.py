@@ -91,6 +91,7 @@ def schema(features: list[Feature]) -> Schema:
         group="user",
         recurring=True,  # users come back, and their past is known
         ranking="slate",
+        position="position",
     )
 
 
