@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from . import features
 from .config import Config, load_config
@@ -15,11 +18,21 @@ from .data.examples import Examples
 from .errors import UserError
 from .evaluation import plots
 from .evaluation.comparison import sentence
-from .evaluation.evaluate import BASELINE, Evaluation, Part, figures, write_predictions
+from .evaluation.evaluate import (
+    BASELINE,
+    Evaluation,
+    Part,
+    decide,
+    figures,
+    slices,
+    write_predictions,
+)
 from .evaluation.evaluate import evaluate as judge
 from .evaluation.metrics import MAIN_METRIC, number, title
-from .evaluation.outcome import outcome
+from .evaluation.outcome import WIDTH, outcome
+from .evaluation.thresholds import Decision
 from .runs import Run, find_run, open_run, read_manifest, sha256
+from .runs.files import write_atomic
 from .training import seeds
 from .training.models import Model, fit_model, load_model, save_model
 from .training.splits import Split, split
@@ -40,6 +53,8 @@ class Result:
     examples: Examples
     split: Split
     evaluation: Evaluation
+    slices: pd.DataFrame | None = None  # of the test rows, when it was evaluated
+    decision: Decision | None = None  # the same, for two classes
 
     def report(self, part: Part) -> str:
         """The outcome on the part of the split that was judged, for a terminal of 100 columns."""
@@ -48,7 +63,14 @@ class Result:
         schema = self.examples.schema
         lines.append(f"{schema.task} of '{schema.target}', {len(schema.features)} features")
         lines.append(f"{len(self.examples):,} rows ({self.split.how}): {sizes}")
-        return "\n".join([*lines, *outcome(self.evaluation, part, self.name)])
+        lines += outcome(self.evaluation, part, self.name)
+        if self.decision and schema.ranking is None:
+            lines += textwrap.wrap(self.decision.sentence().replace("**", ""), WIDTH)
+        if self.slices is not None and len(found := self.slices[self.slices.finding != ""]):
+            worst = zip(found.slice, found.rows, found.finding, strict=True)
+            said = [f"{name} ({rows:,} rows): {words}" for name, rows, words in worst]
+            lines += said[:3] + [f"and {len(said) - 3} more in slices.csv"] * (len(said) > 3)
+        return "\n".join(lines)
 
     def verdict(self, part: Part, other: str = BASELINE) -> str:
         """Whether the model is better than ``other`` by the main metric, a sentence in Markdown."""
@@ -138,8 +160,15 @@ def _judge(
         run.add_input(path, rows, derived=examples.derived)
     run.metrics.update(found.flat())
     run.intervals.update(found.flat_intervals())
+    off, decision = None, None
+    if part == "test":
+        off = slices(name, examples, parts, found, config)
+        write_atomic(run.path / "slices.csv", off.to_csv(index=False, float_format="%.6g").encode())
+        if decision := decide(model, name, examples, parts, found, config):
+            run.write_json("decision.json", decision.to_dict())
     assert run.model is not None
-    return Result(run.id, run.path, run.model, name, config, model, examples, parts, found)
+    made = (name, config, model, examples, parts, found, off, decision)
+    return Result(run.id, run.path, run.model, *made)
 
 
 def _against(config: Config, recorded: dict[str, Any]) -> Path | None:

@@ -17,10 +17,12 @@ from ..runs.files import atomic_path
 from ..training import seeds
 from ..training.models import Model, fit_model
 from ..training.splits import Split
-from . import plots, product
+from . import plots, product, thresholds
 from .comparison import Difference, difference, differences
-from .intervals import resample, resampled
+from .intervals import clusters, resample, resampled
 from .metrics import Interval, score
+from .slices import find_slices
+from .thresholds import Decision
 
 BASELINE = "popularity"
 LOGGED = "the order as it was shown"
@@ -153,11 +155,39 @@ def figures(
 ) -> dict[str, Any]:
     """The standard figures on the rows that were judged."""
     ((part, predictions),) = found.predictions.items()
+    frame, schema = examples.frame.iloc[split.parts()[part]], examples.schema
+    target = frame[schema.target].to_numpy(dtype=np.float64)
+    groups = clusters(frame, schema) if schema.group or schema.ranking else None
+    bins = config.evaluation.bins
+    return plots.standard(target, predictions, schema, model.importance(), bins, groups)
+
+
+def decide(
+    model: Model, name: str, examples: Examples, split: Split, found: Evaluation, config: Config
+) -> Decision | None:
+    """What it costs on the rows that were judged to act from the threshold on that costs least on
+    the validation rows; None where there are no two classes."""
+    ((part, predictions),) = found.predictions.items()
+    schema, costs = examples.schema, config.evaluation.costs
+    if schema.task != "binary":
+        return None
+    valid = examples.frame.iloc[split.valid]
+    predicted = predictions[name] if part == "valid" else model.predict(valid)
+    threshold = thresholds.choose(valid[schema.target].to_numpy(), predicted, costs)
+    frame = examples.frame.iloc[split.parts()[part]]
+    random = seeds.stream(config.seed, f"intervals {part}")
+    drawn = resample(frame, schema, random, config.evaluation.resamples)
+    target = frame[schema.target].to_numpy()
+    return thresholds.decide(threshold, target, predictions[name], costs, drawn)
+
+
+def slices(
+    name: str, examples: Examples, split: Split, found: Evaluation, config: Config
+) -> pd.DataFrame:
+    """The slices of the rows that were judged, the worst first: see :func:`.slices.find_slices`."""
+    ((part, predictions),) = found.predictions.items()
     rows = split.parts()[part]
-    target = examples.frame.iloc[rows][examples.schema.target].to_numpy(dtype=np.float64)
-    return plots.standard(
-        target, predictions, examples.schema, model.importance(), config.evaluation.bins
-    )
+    return find_slices(examples, rows, predictions[name], config.evaluation.slices)
 
 
 def _flat(values: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:

@@ -328,6 +328,14 @@ def student(normal: float, freedom: int) -> float:
     return math.copysign(math.sqrt(freedom * math.expm1(scaled**2 / freedom)), normal)
 
 
+def normal(student: float, freedom: int) -> float:
+    """The other way round: the normal quantile that belongs to one of Student's t."""
+    if freedom > 10_000:
+        return student
+    scaled = math.sqrt(freedom * math.log1p(student**2 / freedom))
+    return math.copysign(scaled * (8 * freedom + 1) / (8 * freedom + 3), student)
+
+
 def _turned(bounds: tuple[float, float], itself: float, difference: bool) -> tuple[float, float]:
     """The "basic" interval (the same book): ``bounds`` mirrored at the metric ``itself``.
 

@@ -15,7 +15,7 @@ from ..data.examples import Schema
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 # Which way is better, and what each metric is called for a person.
-LOWER_IS_BETTER = {"log_loss", "calibration_error", "rmse", "mae"}
+LOWER_IS_BETTER = {"log_loss", "calibration_error", "rmse", "mae", "cost"}
 TITLES = {
     "roc_auc": "ROC AUC",
     "average_precision": "Average precision",
@@ -118,8 +118,12 @@ def score(
     return found
 
 
-def calibration_table(target: Integers, predicted: Floats, bins: int) -> pd.DataFrame:
-    """Mean prediction, observed share and rows in bins of about equal size, from low to high."""
+def calibration_table(
+    target: Integers, predicted: Floats, bins: int, groups: Integers | None = None
+) -> pd.DataFrame:
+    """Mean prediction, observed share, rows, and the standard error of the share in bins of about
+    equal size, from low to high. Rows of one of ``groups`` are alike, which counts for the error.
+    """
     edges = np.unique(np.quantile(predicted, np.linspace(0, 1, bins + 1)[1:-1]))
     # Equal predictions share a bin, whatever the order of the rows.
     number = np.searchsorted(edges, predicted, side="left")
@@ -127,6 +131,12 @@ def calibration_table(target: Integers, predicted: Floats, bins: int) -> pd.Data
     found = table.groupby("number").agg(
         predicted=("predicted", "mean"), observed=("observed", "mean"), rows=("number", "size")
     )
+    if groups is None:
+        found["error"] = np.sqrt(found.observed * (1 - found.observed) / found.rows)
+    else:
+        off = table.observed - found.observed.reindex(number).to_numpy()
+        sums = off.groupby([table.number, groups]).sum()
+        found["error"] = np.sqrt((sums**2).groupby(level=0).sum()) / found.rows
     return found.reset_index(drop=True)
 
 

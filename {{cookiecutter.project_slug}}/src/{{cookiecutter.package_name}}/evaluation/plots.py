@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..data.examples import Schema
 from ..runs.files import write_atomic
 from .metrics import calibration_table
+from .thresholds import ALWAYS, NEVER, Decision
 
 INK, GRID = "#1f2933", "#e4e7eb"
 COLOURS = ("#2563eb", "#f59e0b", "#10b981", "#ef4444", "#8b5cf6", "#64748b")
@@ -77,16 +78,18 @@ def standard(
     schema: Schema,
     importance: Mapping[str, float],
     bins: int = 10,
+    groups: NDArray[np.int64] | None = None,
 ) -> dict[str, Chart]:
     """The figures of a task: ROC and calibration, confusion, or residuals; and importance.
 
     ``predictions`` are by model; the first is the model itself, the others are drawn beside it.
+    Rows of one of ``groups`` are alike, which widens intervals.
     """
     own = next(iter(predictions.values()))
     drawn: dict[str, Chart] = {}
     if schema.task == "binary":
         drawn["roc"] = roc(target, predictions)
-        drawn["calibration"] = calibration(target, predictions, bins)
+        drawn["calibration"] = calibration(target, predictions, bins, groups)
     elif schema.task == "multiclass":
         drawn["confusion"] = confusion(target, own.argmax(axis=1), schema.classes)
     else:
@@ -103,7 +106,8 @@ def roc(target: NDArray[np.float64], predictions: Mapping[str, NDArray[np.float6
     for number, (name, predicted) in enumerate(predictions.items()):
         x, y, _ = roc_curve(target, predicted)
         label = f"{name}, area {roc_auc_score(target, predicted):.3f}"
-        ax.plot(x, y, label=label, color=COLOURS[number], linewidth=2)
+        kept = np.append(np.arange(0, len(x) - 1, 1 + len(x) // 2000), len(x) - 1)
+        ax.plot(x[kept], y[kept], label=label, color=COLOURS[number], linewidth=2)
     ax.plot([0, 1], [0, 1], color="#9aa5b1", linestyle=":", label="chance")
     ax.set(title="ROC curve", xlabel="false positive rate", ylabel="true positive rate")
     ax.legend(loc="lower right")
@@ -111,14 +115,29 @@ def roc(target: NDArray[np.float64], predictions: Mapping[str, NDArray[np.float6
 
 
 def calibration(
-    target: NDArray[np.float64], predictions: Mapping[str, NDArray[np.float64]], bins: int
+    target: NDArray[np.float64],
+    predictions: Mapping[str, NDArray[np.float64]],
+    bins: int,
+    groups: NDArray[np.int64] | None = None,
 ) -> Chart:
+    """Observed share against prediction, with 95 % intervals of the shares."""
     drawn, (ax,) = figure(width=5.4, height=4.6)
     highest = 0.0
     for number, (name, predicted) in enumerate(predictions.items()):
-        table = calibration_table(target.astype(np.int64), predicted, bins)
+        table = calibration_table(target.astype(np.int64), predicted, bins, groups)
         highest = max(highest, table.predicted.max(), table.observed.max())
-        ax.plot(table.predicted, table.observed, "o-", label=name, color=COLOURS[number])
+        half = 1.96 * table.error
+        ax.errorbar(
+            table.predicted,
+            table.observed,
+            # No share is below 0 or above 1.
+            [np.minimum(half, table.observed), np.minimum(half, 1 - table.observed)],
+            fmt="o-",
+            label=name,
+            color=COLOURS[number],
+            elinewidth=1,
+            capsize=2,
+        )
     ax.plot([0, highest], [0, highest], color="#9aa5b1", linestyle=":", label="perfect")
     ax.set(title="Calibration", xlabel="predicted probability", ylabel="observed share")
     ax.legend(loc="upper left")
@@ -171,18 +190,73 @@ def bars(
     return drawn
 
 
-def compare(scores: Mapping[str, Mapping[str, float]], metrics: Mapping[str, str]) -> Chart:
-    """Small bars side by side: one axis a metric (name -> title), one bar a model."""
+def compare(
+    scores: Mapping[str, Mapping[str, float]],
+    metrics: Mapping[str, str],
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
+) -> Chart:
+    """Small bars side by side: one axis a metric (name -> title), one bar a model, with its
+    interval where there is one."""
     drawn, axes = figure(len(metrics), width=2.6 * len(metrics) + 0.6, height=3.0)
     for ax, (metric, name) in zip(axes, metrics.items(), strict=True):
         values = [found[metric] for found in scores.values()]
         shown = ax.bar(list(scores), values, color=COLOURS[: len(values)], width=0.6)
+        if intervals and all(metric in intervals.get(name, {}) for name in scores):
+            bounds = np.array([intervals[name][metric] for name in scores]).T
+            off = np.maximum([values - bounds[0], bounds[1] - values], 0)
+            ax.errorbar(list(scores), values, off, fmt="none", color=INK, elinewidth=1, capsize=3)
         ax.bar_label(shown, fmt="%.3f", padding=2, fontsize=9)
         ax.set_ylim(top=max([*values, 1e-9]) * 1.15)
         ax.grid(visible=False)
         ax.spines["left"].set_visible(False)
         ax.set_yticks([])
         ax.set(title=name)
+    return drawn
+
+
+def forest(table: pd.DataFrame, metric: str, overall: float | None = None) -> Chart:
+    """A line a slice, as :func:`.slices.find_slices` gives them: ``metric`` with its interval, and
+    the true minus the predicted average with its own; what is a finding is in another colour."""
+    lines = table[::-1]
+    drawn, (left, right) = figure(2, width=9.5, height=1.2 + 0.3 * max(len(lines), 2))
+    labels = [
+        f"{_short(name)} ({rows:,})" for name, rows in zip(lines.slice, lines.rows, strict=True)
+    ]
+    colours = [COLOURS[3] if words else COLOURS[0] for words in lines.finding]
+    for ax, name, low, high in (
+        (left, "metric", "low", "high"),
+        (right, "off", "off_low", "off_high"),
+    ):
+        for y, colour in enumerate(colours):
+            value, bounds = lines[name].iloc[y], (lines[low].iloc[y], lines[high].iloc[y])
+            ax.plot(bounds, [y, y], color=colour, linewidth=2)
+            ax.plot([value], [y], "o", color=colour)
+        ax.grid(visible=False, axis="y")
+        ax.set_ylim(-0.6, len(lines) - 0.4)
+    left.set_yticks(range(len(lines)), labels)
+    right.set_yticks(range(len(lines)), [""] * len(lines))
+    if overall is not None:
+        left.axvline(overall, color=INK, linestyle=":", linewidth=1)
+    right.axvline(0, color=INK, linestyle=":", linewidth=1)
+    left.set(title=f"{metric} by slice (rows)")
+    right.set(title="True minus predicted average")
+    return drawn
+
+
+def costs(decision: Decision) -> Chart:
+    """What a row costs by the threshold, with the chosen one, and always and never acting."""
+    thresholds, values = decision.curve
+    drawn, (ax,) = figure(width=6.4, height=3.8)
+    step = 1 + len(thresholds) // 2000  # more points than pixels only cost time
+    ax.plot(thresholds[::step], values[::step], linewidth=2)
+    chosen = f"chosen: {decision.threshold:.3f}"
+    ax.axvline(decision.threshold, color=INK, linestyle=":", linewidth=1, label=chosen)
+    for number, rule in enumerate((ALWAYS, NEVER), 1):
+        ax.axhline(decision.cost[rule], color=COLOURS[number], linestyle="--", label=rule)
+    ax.set(title="Cost by threshold", xlabel="act from this probability on", ylabel="cost of a row")
+    ax.set_xlim(0, 1)
+    ax.set_ylim(bottom=0)
+    ax.legend()
     return drawn
 
 
