@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from ..data.examples import Schema
 from ..runs.files import write_atomic
-from .metrics import calibration_table
 from .thresholds import ALWAYS, NEVER, Decision
+from .explain import Dependence, Explanation, Importance
+from .metrics import calibration_table, title
 
 INK, GRID = "#1f2933", "#e4e7eb"
 COLOURS = ("#2563eb", "#f59e0b", "#10b981", "#ef4444", "#8b5cf6", "#64748b")
@@ -298,6 +299,74 @@ def histogram(values: pd.Series, heading: str, axis: str) -> Chart:
     ax.hist(values.dropna(), bins=60)
     ax.set(title=heading, xlabel=axis, ylabel="rows")
     return drawn
+
+
+def explained(found: Explanation, schema: Schema) -> dict[str, Chart]:
+    """The figures of an explanation: ``permutation``, and ``dependence_1``, … by strength."""
+    if not found.importance:
+        return {}
+    axis = {"regression": f"predicted {_plain(schema.target)}", "multiclass": "probability"}
+    binary = f"probability of {_plain(schema.classes[1])}" if schema.task == "binary" else ""
+    drawn = {"permutation": shuffled(found.importance, title(found.metric))}
+    for number, each in enumerate(found.dependence, start=1):
+        drawn[f"dependence_{number}"] = dependence(each, axis.get(schema.task, binary))
+    return drawn
+
+
+def shuffled(found: Sequence[Importance], metric: str, most: int = 15) -> Chart:
+    """Permutation importance with its intervals, the strongest on top."""
+    top = list(found[:most])[::-1]
+    drawn, (ax,) = figure(height=1.0 + 0.3 * max(len(top), 3))
+    places = np.arange(len(top))
+    values = np.array([each.value for each in top])
+    ax.barh(places, values, color=COLOURS[0], height=0.62)
+    for place, each in zip(places, top, strict=True):
+        ax.plot([each.low, each.high], [place, place], color=INK, linewidth=1.4)
+    ax.axvline(0, color="#9aa5b1", linewidth=1)
+    ax.set_yticks(places, [_plain(each.feature) for each in top])
+    ax.grid(visible=False, axis="y")
+    ax.set(
+        title="What the model needs",
+        xlabel=f"how much worse {metric} gets without it, with 95 % interval",
+    )
+    return drawn
+
+
+def dependence(found: Dependence, axis: str) -> Chart:
+    """Partial dependence: the mean in bold, single rows thin behind it."""
+    drawn, (ax,) = figure(width=4.8, height=3.5)
+    many = len(found.curves) > 1
+    if found.kind == "categorical":
+        places = np.arange(len(found.values))[::-1]
+        labels = [_plain(str(value), 24) for value in found.values]
+        for number, (name, means) in enumerate(found.curves.items()):
+            ax.plot(means, places, "o", color=COLOURS[number], label=_plain(name), zorder=3)
+        for line in found.lines:
+            ax.plot(line, places, "|", color="#9aa5b1", markersize=9, alpha=0.7)
+        ax.set_yticks(places, labels)
+        ax.set_ylim(-0.6, len(places) - 0.4)
+        ax.grid(visible=False, axis="y")
+        ax.set_xlabel(axis)
+    else:
+        grid = np.array(found.values, dtype=np.float64)
+        for line in found.lines:
+            ax.plot(grid, line, color="#9aa5b1", linewidth=0.8, alpha=0.6)
+        for number, (name, means) in enumerate(found.curves.items()):
+            ax.plot(grid, means, color=COLOURS[number], linewidth=2.4, label=_plain(name))
+        if len(grid) <= 10 and np.all(grid % 1 == 0):
+            ax.set_xticks(grid, [f"{value:g}" for value in grid])
+        # A short stroke for each point of the grid, which lie as densely as the values.
+        ax.plot(grid, np.zeros(len(grid)), "|", color=INK, transform=ax.get_xaxis_transform())
+        ax.set_ylabel(axis)
+    if many:
+        ax.legend(fontsize=8)
+    ax.set_title(_plain(found.feature, 40))
+    return drawn
+
+
+def _plain(text: str, most: int = 28) -> str:
+    """A name that is the user's: cut, and without what Matplotlib would take for a formula."""
+    return _short(" ".join(text.split()), most).replace("$", r"\$")
 
 
 def _label(value: object) -> str:

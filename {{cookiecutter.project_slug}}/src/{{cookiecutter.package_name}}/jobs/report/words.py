@@ -17,6 +17,7 @@ from ..outcome import FAILED, INTERRUPTED, KILLED, SKIPPED, SUCCEEDED, TIMED_OUT
 from ..spec import Reference
 
 ASSETS = Path(__file__).parents[1] / "assets"
+STYLES = (Path(__file__).parents[2] / "assets" / "page.css", ASSETS / "report.css")
 SIGNS = {SUCCEEDED: "✓", FAILED: "✕", KILLED: "✕", TIMED_OUT: "!", INTERRUPTED: "!", SKIPPED: "–"}
 LONGEST_VALUE = 400  # characters of a parameter's value
 
@@ -26,7 +27,7 @@ def write(path: Path, template: str, body: Iterable[str] = (), **parts: str) -> 
 
     ``body`` goes out piece by piece, so that pictures are not copied once more for the whole page.
     """
-    css = (ASSETS / "report.css").read_text(encoding="utf-8")
+    css = "\n".join(style.read_text(encoding="utf-8") for style in STYLES)
     before, _, after = (ASSETS / template).read_text(encoding="utf-8").partition("$body")
     with (
         atomic_path(path, synced=False) as temporary,

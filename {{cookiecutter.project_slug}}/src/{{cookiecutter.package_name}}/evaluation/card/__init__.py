@@ -1,0 +1,7 @@
+"""A model card of a judged model: what it says, as Markdown, and as one HTML page."""
+
+from .build import Judged, describe
+from .content import Card
+from .write import write_card
+
+__all__ = ["Card", "Judged", "describe", "write_card"]
