@@ -22,6 +22,7 @@ from {{cookiecutter.package_name}}.evaluation.explain import (
     importance,
     largest_errors,
 )
+from {{cookiecutter.package_name}}.evaluation.influence import influence
 from {{cookiecutter.package_name}}.training.models import fit_model
 from {{cookiecutter.package_name}}.training.splits import Split
 
@@ -133,11 +134,11 @@ def test_rows_of_one_group_are_not_many_witnesses():
 def test_metrics_are_those_of_the_library_also_where_predictions_tie(pairs):
     target = np.array([each for each, _ in pairs])
     predicted = np.array([each for _, each in pairs]) / 10
-    assert explaining._auc(target, predicted)[0] == pytest.approx(
+    assert influence("roc_auc", target, predicted)[0] == pytest.approx(
         sk.roc_auc_score(target, predicted)
     )
     root = sk.root_mean_squared_error(target, predicted)
-    assert explaining._rmse(target, predicted)[0] == pytest.approx(root)
+    assert influence("rmse", target, predicted)[0] == pytest.approx(root)
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "rmse"])
@@ -151,7 +152,7 @@ def test_the_effect_of_a_row_is_what_the_metric_moves_by_when_it_weighs_more(met
         "log_loss": lambda w: sk.log_loss(target, predicted, sample_weight=w),
         "rmse": lambda w: sk.root_mean_squared_error(target, predicted, sample_weight=w),
     }[metric]
-    value, effects = explaining._METRICS[metric](target, given)
+    value, effects = influence(metric, target, given)
     for row in (0, 17, 399):
         more = np.ones(400)
         more[row] += 0.01

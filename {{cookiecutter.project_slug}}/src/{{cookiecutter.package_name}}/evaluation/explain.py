@@ -6,20 +6,19 @@ So it holds for any model, and says what the model does, not what causes the tar
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..data.examples import Kind, Schema
 from ..progress import track
 from ..training import seeds
 from ..training.models import Model
-from .intervals import clusters
-from .metrics import LOWER_IS_BETTER, MAIN_METRIC, Floats
+from .influence import bounded, influence
+from .intervals import clusters, student
+from .metrics import LOWER_IS_BETTER, MAIN_METRIC, Floats, Integers
 
 MOST_ROWS = 20_000  # rows that are shuffled, evenly drawn from those there are
 MOST_FEATURES = 50  # the strongest by the model's own account
@@ -32,7 +31,7 @@ _CATEGORIES = 8  # values of a categorical feature
 _CLASSES = 6  # classes whose curves are drawn
 _LINES = 12
 _LONGEST = 60  # characters of a text in a table of examples
-_WIDTH = NormalDist().inv_cdf(0.975)
+_NORMAL = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def importance(
         return []
     sign = 1.0 if metric in LOWER_IS_BETTER else -1.0
     groups = clusters(frame, schema)
-    base, own = _METRICS[metric](target, predicted)
+    base, own = influence(metric, target, predicted)
     found = []
     for name in track(_candidates(model), "permutation importance"):
         random = seeds.stream(seed, f"importance {name}")
@@ -132,12 +131,12 @@ def importance(
         for repeat in range(repeats):
             order = random.permutation(len(frame))
             shuffled = column.iloc[order].set_axis(frame.index)
-            value, each = _METRICS[metric](target, model.predict(frame.assign(**{name: shuffled})))
+            value, each = influence(metric, target, model.predict(frame.assign(**{name: shuffled})))
             values[repeat] = sign * (value - base)
             effects += sign * (each - own) / repeats
             effects[order] += sign * (each - own) / repeats
         mean = float(values.mean())
-        half = _WIDTH * _deviation(effects, groups)
+        half = _half_width(effects, groups)
         found.append(Importance(name, mean, mean - half, mean + half))
     # Equal ones, such as features that are not used, stay in the order in which the model has them.
     return sorted(found, key=lambda each: -each.value)
@@ -193,7 +192,7 @@ def largest_errors(
             "true": classes[target],
             "predicted": classes[chance.argmax(axis=1)],
             "probability of true": true,
-            "log loss": -np.log(_bounded(true)),
+            "log loss": -np.log(bounded(true)),
         }
         error = told["log loss"]
     worst = np.argsort(-error, kind="stable")[:most]
@@ -204,7 +203,7 @@ def largest_errors(
     return _cut(rows), _cut(features)
 
 
-def evenly(count: int, most: int) -> NDArray[np.int64]:
+def evenly(count: int, most: int) -> Integers:
     """At most ``most`` of ``count`` row numbers, rising and evenly spread."""
     if count <= most:
         return np.arange(count, dtype=np.int64)
@@ -237,63 +236,14 @@ def _grid(column: pd.Series, kind: Kind) -> tuple[list[float] | list[str], list[
     return [float(value) for value in values], []
 
 
-def _deviation(effects: Floats, groups: NDArray[np.int64]) -> float:
-    """Standard deviation of the mean of ``effects`` of rows, when whole groups are drawn."""
+def _half_width(effects: Floats, groups: Integers) -> float:
+    """Half the 95 % interval of the mean of ``effects`` of rows, when whole groups are drawn."""
     count = int(groups.max()) + 1
     if count < 2:
         return float("nan")
     sums = np.bincount(groups, weights=effects - effects.mean()) / len(effects)
-    return float(np.sqrt((sums**2).sum() * count / (count - 1)))
-
-
-# Each returns the metric and the effect of every row on it, as the metric's derivative by the
-# weight of that row (the influence function; Hampel, "The influence curve", 1974), times the rows.
-
-
-def _auc(target: NDArray[np.int64], predicted: Floats) -> tuple[float, Floats]:
-    """The effects are those of DeLong and others, "Comparing the areas under two or more correlated
-    receiver operating characteristic curves", 1988."""
-    hit = target == 1
-    above, below = np.sort(predicted[hit]), np.sort(predicted[~hit])
-    effects = np.empty(len(target))
-    effects[hit] = _share_below(below, predicted[hit])
-    effects[~hit] = 1 - _share_below(above, predicted[~hit])
-    area = float(effects[hit].mean())
-    effects -= area
-    effects[hit] /= hit.mean()
-    effects[~hit] /= 1 - hit.mean()
-    return area, effects
-
-
-def _share_below(values: Floats, limits: Floats) -> Floats:
-    """The share of rising ``values`` below each of ``limits``; equal ones count half."""
-    low, high = (np.searchsorted(values, limits, side) for side in ("left", "right"))
-    return np.asarray((low + high) / (2 * len(values)))
-
-
-def _log_loss(target: NDArray[np.int64], predicted: Floats) -> tuple[float, Floats]:
-    loss = -np.log(_bounded(predicted[np.arange(len(target)), target]))
-    mean = float(loss.mean())
-    return mean, loss - mean
-
-
-def _rmse(target: Floats, predicted: Floats) -> tuple[float, Floats]:
-    squared = (target.astype(np.float64) - predicted) ** 2
-    mean = float(squared.mean())
-    root = float(np.sqrt(mean))
-    return root, (squared - mean) / (2 * root or 1.0)
-
-
-_METRICS: dict[str, Callable[..., tuple[float, Floats]]] = {
-    "roc_auc": _auc,
-    "log_loss": _log_loss,
-    "rmse": _rmse,
-}
-
-
-def _bounded(chance: Floats) -> Floats:
-    edge = np.finfo(np.float64).eps
-    return np.asarray(np.clip(chance, edge, 1 - edge))
+    deviation = np.sqrt((sums**2).sum() * count / (count - 1))
+    return float(student(_NORMAL, count - 1) * deviation)
 
 
 def _cut(table: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,6 @@
 
 from .build import Judged, describe
 from .content import Card
-from .write import write_card
+from .write import RECORDS, write_card
 
-__all__ = ["Card", "Judged", "describe", "write_card"]
+__all__ = ["RECORDS", "Card", "Judged", "describe", "write_card"]

@@ -6,7 +6,7 @@ import datetime
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ from ...config import PROJECT_ROOT, Config, TableConfig
 from ...data.contracts.contract import ColumnRule, Contract
 from ...data.examples import Examples, Schema
 from ...training.splits import Split
+from .. import metrics
 from ..comparison import Difference
+from ..evaluate import BASELINE, Evaluation
 from ..explain import Explanation
-from ..metrics import LOWER_IS_BETTER, MAIN_METRIC, number, span, title
+from ..metrics import LOWER_IS_BETTER, MAIN_METRIC, Interval, title
 from . import limits
 from .content import EMPTY, Card, Facts, Picture, Reproduction, Table
 
@@ -38,23 +40,46 @@ class Judged:
     manifest: Mapping[str, Any]  # of the evaluating run, as it was when it began
     trained: Mapping[str, Any]  # of the run that made the model
     name: str  # of the model
-    baseline: str
     fingerprint: str
     config: Config
     examples: Examples
     split: Split
-    scores: Mapping[str, Mapping[str, float]]  # model -> metric, on the test rows
-    intervals: Mapping[str, tuple[float, float]]  # metric of the model -> bounds
+    evaluation: Evaluation  # on the test rows
     explanation: Explanation
-    differences: Mapping[str, Difference] = field(default_factory=dict)  # from the baseline
-    slices: pd.DataFrame | None = None  # a row a slice
-    thresholds: pd.DataFrame | None = None  # a row a threshold
+    slices: pd.DataFrame | None = None  # see :func:`~..slices.find_slices`
+    thresholds: pd.DataFrame | None = None  # a row a rule
     pictures: Sequence[str] = ()  # files below the run's folder, of how it does
     contract: Contract | None = None
-    rows_read: int | None = None
     span: tuple[datetime.date, datetime.date] | None = None  # of the oldest and the newest row
     version: str | None = None  # of the data
     uses: int | None = None  # how often these test rows have judged a model, this time included
+
+    @property
+    def scores(self) -> Mapping[str, Mapping[str, float]]:
+        """Model -> metric."""
+        return self.evaluation.scores["test"]
+
+    @property
+    def intervals(self) -> Mapping[str, Interval]:
+        """Of the metrics of the model."""
+        return self.evaluation.intervals.get("test", {}).get(self.name, {})
+
+    @property
+    def others(self) -> Mapping[str, Mapping[str, Difference]]:
+        """What else was judged on the same rows -> metric; the baseline is not among them."""
+        found = self.evaluation.differences.get("test", {})
+        return {other: by for other, by in found.items() if other != BASELINE}
+
+    @property
+    def differences(self) -> Mapping[str, Difference]:
+        """From the baseline; empty where there is nothing to compare."""
+        return self.evaluation.differences.get("test", {}).get(BASELINE, {})
+
+    @property
+    def rows_read(self) -> int | None:
+        """Rows of the table, of which some may have been set aside; None for the simulated shop."""
+        is_table = isinstance(self.config.data, TableConfig)
+        return sum(self.examples.inputs.values()) if is_table else None
 
 
 def describe(judged: Judged, examples: str = "keys") -> Card:
@@ -78,7 +103,8 @@ def describe(judged: Judged, examples: str = "keys") -> Card:
         scores=_scores(judged),
         curves=_pictures(judged.pictures, ("calibration", "roc", "confusion", "residuals")),
         thresholds=table(judged.thresholds, _threshold_note(config)),
-        slices=table(judged.slices),
+        slices=_slices(judged),
+        others=_others(judged),
         importance=_importance(judged.explanation),
         ranked=_pictures(judged.pictures, ("permutation",)),
         dependence=_pictures(judged.pictures, ("dependence",)),
@@ -124,8 +150,8 @@ def _summary(judged: Judged) -> list[str]:
         by = f"difference {number(difference.value, signed=True)}"
         if difference.interval:
             by += f" (95\u00a0% {span(difference.interval, signed=True)})"
-        base = number(judged.scores[judged.baseline][main])
-        lines.append(f"{verdict} the baseline ({judged.baseline}, {base}): {by}.")
+        base = number(judged.scores[BASELINE][main])
+        lines.append(f"{verdict} the {BASELINE} baseline ({base}): {by}.")
     strongest = [each.feature for each in found.importance if each.low > 0][:5]
     if strongest:
         lines.append(f"It goes by {_listed(strongest)} most of all.")
@@ -150,7 +176,7 @@ def _model(judged: Judged) -> Facts:
         "Settings": ", ".join(f"{k.replace('_', ' ')} {_cell(v)}" for k, v in settings.items()),
         "Version": f"{judged.fingerprint} (fingerprint of the saved model)",
         "Trained": f"{_time(trained['started']):%Y-%m-%d}, run {trained['id']}",
-        "Baseline": judged.baseline,
+        "Baseline": BASELINE,
     }
 
 
@@ -170,7 +196,7 @@ def _use(schema: Schema) -> Facts:
 
 
 def _intended_use(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _features(examples: Examples) -> Table:
@@ -211,10 +237,10 @@ def _metrics(judged: Judged) -> list[str]:
 
 def _scores(judged: Judged) -> Table:
     own = judged.scores[judged.name]
-    other = judged.scores.get(judged.baseline, {})
-    compared = judged.name != judged.baseline and bool(judged.differences)
+    other = judged.scores.get(BASELINE, {})
+    compared = judged.name != BASELINE and bool(judged.differences)
     columns = ["metric", judged.name, "95 % interval"]
-    columns += [judged.baseline, "difference", "95 % interval", "verdict"] if compared else []
+    columns += [BASELINE, "difference", "95 % interval", "verdict"] if compared else []
     rows = []
     for metric, value in own.items():
         row = [title(metric), number(value), span(judged.intervals.get(metric))]
@@ -228,6 +254,48 @@ def _scores(judged: Judged) -> Table:
             )
         rows.append(row)
     return Table(columns, rows, frozenset(range(1, 6 if compared else 3)))
+
+
+def _others(judged: Judged) -> Table:
+    """What else the model was compared with, such as another run or the order as it was shown."""
+    rows = [
+        [
+            other,
+            title(metric),
+            number(judged.scores[judged.name][metric] - by.value),
+            number(by.value, signed=True),
+            span(by.interval, signed=True),
+            by.verdict,
+        ]
+        for other, found in judged.others.items()
+        for metric, by in found.items()
+    ]
+    columns = ["compared with", "metric", "its value", "difference", "95 % interval", "verdict"]
+    return Table(columns, rows, frozenset({2, 3, 4}))
+
+
+def _slices(judged: Judged) -> Table:
+    found = judged.slices
+    if found is None or found.empty:
+        return EMPTY
+    main = MAIN_METRIC[judged.examples.schema.task]
+    rows = [
+        [
+            str(each["slice"]),
+            f"{each['rows']:,}",
+            number(each["metric"]),
+            span((each["low"], each["high"])),
+            number(each["true"]),
+            number(each["predicted"]),
+            str(each["finding"]),
+        ]
+        for each in found.to_dict("records")
+    ]
+    columns = ["slice", "rows", title(main), "95 % interval", "true mean", "predicted", "finding"]
+    note = "A finding is what noise does not explain, with all slices that were tried in mind."
+    if not any(found["finding"]):
+        note += " There is none: these are the slices that come nearest."
+    return Table(columns, rows, frozenset(range(1, 6)), note)
 
 
 def _threshold_note(config: Config) -> str:
@@ -359,11 +427,14 @@ def _limits(judged: Judged, today: datetime.date) -> list[str]:
         found = np.bincount(target.astype(np.int64), minlength=len(schema.classes))
         counts = {name: int(n) for name, n in zip(schema.classes, found, strict=True)}
     git = judged.trained["git"]
+    off = judged.slices
+    worse = [] if off is None else list(off["slice"][off["finding"] != ""])
     said = [
-        *(limits.of_verdict(main, difference) if judged.name != judged.baseline else ()),
+        *(limits.of_verdict(main, difference) if judged.name != BASELINE else ()),
         *limits.of_size(len(target)),
         *limits.of_width(main, interval, difference),
         *limits.of_classes(counts),
+        *limits.of_slices(worse),
         *limits.of_missing(_missing(judged.examples)),
         *limits.of_age(judged.span[1] if judged.span else None, today),
         *limits.of_split(judged.split.how.startswith("by time"), schema.time is not None),
@@ -435,6 +506,15 @@ def _missing(examples: Examples) -> dict[str, float]:
     return {str(name): float(share) for name, share in found.items()}
 
 
+def number(value: float, signed: bool = False) -> str:
+    return metrics.number(value, signed) if math.isfinite(value) else "–"
+
+
+def span(bounds: Interval | None, signed: bool = False) -> str:
+    known = bounds is not None and all(map(math.isfinite, bounds))
+    return metrics.span(bounds, signed) if known else "–"
+
+
 def _left_out(count: int) -> str:
     return f"{count} more are left out here." if count > 0 else ""
 
@@ -444,10 +524,10 @@ def _cells(column: pd.Series) -> list[str]:
     if not types.is_float_dtype(column):
         return [_cell(value) for value in column]
     known = column[np.isfinite(column)]
-    largest = float(known.abs().max()) if len(known) else 0.0
+    largest = max((abs(float(value)) for value in known), default=0.0)
     whole = bool((known % 1 == 0).all())
-    digits = 0 if whole else max(0, 4 - len(f"{largest:.0f}") if largest >= 1 else 4)
-    return [f"{value:,.{digits}f}" if math.isfinite(value) else _cell(value) for value in column]
+    digits = 0 if whole else 4 if largest < 1 else max(0, 4 - len(f"{largest:.0f}"))
+    return [f"{value:.{digits}f}" if math.isfinite(value) else _cell(value) for value in column]
 
 
 def _cell(value: Any) -> str:
@@ -461,7 +541,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, (int, np.integer)):
         return str(value)
     if isinstance(value, (float, np.floating)):
-        return f"{value:.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+        given = float(value)
+        return f"{given:.4g}" if abs(given) < 1e6 else f"{given:,.0f}"
     return str(value)
 
 

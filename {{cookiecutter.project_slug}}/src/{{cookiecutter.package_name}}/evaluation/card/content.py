@@ -54,6 +54,7 @@ class Card:
     features: Table
     slices: Table
     scores: Table
+    others: Table
     metrics: list[str]  # what the numbers are and how the intervals are made
     curves: list[Picture]
     thresholds: Table

@@ -6,7 +6,7 @@ Each is a function of plain numbers that returns what to say, and nothing where 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..comparison import Difference
 from ..metrics import title
@@ -62,6 +62,13 @@ def of_classes(counts: Mapping[str, int]) -> list[str]:
         return []
     named = _some([f"{name} ({counts[name]:,})" for name in rare])
     return [f"Few test rows are of class {named}: how well it does there is hardly known."]
+
+
+def of_slices(found: Sequence[str]) -> list[str]:
+    """Slices of the rows in which the model is off, more than by chance."""
+    if not found:
+        return []
+    return [f"It is off where {_some(list(found))}: see the slices before using it there."]
 
 
 def of_missing(shares: Mapping[str, float]) -> list[str]:

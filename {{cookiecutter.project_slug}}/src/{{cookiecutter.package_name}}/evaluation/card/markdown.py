@@ -26,7 +26,8 @@ def to_markdown(card: Card) -> str:
     blocks += ["## Model details", _facts(card.model)]
     blocks += ["## Intended use", _facts(card.use), card.intended_use.strip()]
     blocks += ["## Metrics", _items(card.metrics)]
-    blocks += ["## Quantitative analyses", _table(card.scores), *_pictures(card.curves)]
+    blocks += ["## Quantitative analyses", _table(card.scores), _table(card.others)]
+    blocks += _pictures(card.curves)
     blocks += _headed("### Thresholds by cost", card.thresholds)
     blocks += _headed("### Factors: the slices that differ most", card.slices)
     if card.importance.rows:
@@ -36,10 +37,8 @@ def to_markdown(card: Card) -> str:
         blocks += ["### Partial dependence", _DEPENDENCE, *_pictures(card.dependence)]
     blocks += _headed("### Examples with the largest error", card.errors)
     blocks += ["## Training and evaluation data", _facts(card.data), _table(card.parts)]
-    blocks += [
-        "### What was decided about rows and columns" if card.notes else "",
-        _items(card.notes),
-    ]
+    if card.notes:
+        blocks += ["### What was decided about rows and columns", _items(card.notes)]
     blocks += _headed("### Contract", card.contract)
     blocks += ["## Caveats and recommendations", _items(card.limits)]
     how = card.reproduce
@@ -50,12 +49,8 @@ def to_markdown(card: Card) -> str:
 
 
 def escape(text: str, most: int = _LONGEST) -> str:
-    """``text`` of any origin as inline Markdown that shows it as it is, on one line.
-
-    What is invisible or turns the direction of writing, so that a reader would see something
-    else, is shown as ``�``.
-    """
-    seen = "".join("�" if _hidden(char) else char for char in " ".join(text.split()))
+    """``text`` of any origin as inline Markdown that shows it as it is, on one line."""
+    seen = visible(" ".join(text.split()))
     seen = seen if len(seen) <= most else f"{seen[: most - 1]}…"
     seen = _ALWAYS.sub(r"\\\g<0>", seen)
     seen = _UNDERSCORE.sub(r"\\_", seen)
@@ -66,8 +61,14 @@ def escape(text: str, most: int = _LONGEST) -> str:
     return seen
 
 
+def visible(text: str) -> str:
+    """``text`` with ``�`` for what is invisible, or turns the direction of writing so that a reader
+    would see something else, or is no character that a file can hold."""
+    return "".join("�" if _hidden(char) else char for char in text)
+
+
 def _hidden(char: str) -> bool:
-    return char != " " and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return char != "\n" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def _headed(heading: str, table: Table) -> list[str]:
@@ -96,12 +97,13 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _pictures(pictures: Iterable[Picture]) -> list[str]:
+    """Side by side: one paragraph."""
     return ["\n".join(f"![{escape(each.shows)}]({each.file})" for each in pictures)]
 
 
 def _code(lines: Iterable[str]) -> str:
     """A block of code that no line of it can end."""
-    text = "\n".join(lines)
+    text = visible("\n".join(lines))
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text}\n{fence}"

@@ -10,6 +10,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from .markdown import visible
+
 _ASSETS = Path(__file__).parent / "assets"
 _STYLES = (Path(__file__).parents[2] / "assets" / "page.css", _ASSETS / "card.css")
 
@@ -27,7 +29,7 @@ def to_html(markdown: str, title: str, folder: Path) -> str:
     _wrap_tables(tokens, renderer)
     _embed(tokens, folder)
     parts = {
-        "title": escape(" ".join(title.split())),
+        "title": escape(visible(" ".join(title.split()))),
         "css": "\n".join(style.read_text(encoding="utf-8") for style in _STYLES),
         "contents": contents,
         "body": renderer.renderer.render(tokens, renderer.options, {}),
