@@ -33,17 +33,46 @@ _prepared: dict[str, tuple[Examples, Split]] = {}  # of this process: trials sha
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a search found. ``claimed`` is the score that chose ``best``: it was looked for."""
+    """What a search found.
+
+    ``claimed`` is the score that chose the best trial, on the validation rows that all trials were
+    chosen by: it was looked for, and so it is too good. ``fresh`` are scores on other splits of the
+    rows that are not test rows, of the best settings and of the configuration as it stands.
+    """
 
     run: str
     trained: str  # the run of the best settings
+    fingerprint: str  # of their model
     metric: str
     trials: list[Outcome]
     best: Outcome
     claimed: float
+    fresh: Fresh
+    overrides: list[str]  # what trains the best settings again
+
+    @property
+    def optimism(self) -> float:
+        """By how much the claim is better than the fresh splits; positive is too good."""
+        gap = self.claimed - self.fresh.best.value
+        return -gap if self.metric in LOWER_IS_BETTER else gap
 
     def report(self) -> str:
-        return ""
+        """The outcome, in a few lines for a terminal."""
+        states = Counter(each.state for each in self.trials)
+        name, first = title(self.metric), self.trials[0]
+        stands = "none" if first.score is None else f"{first.score:.4f}"
+        lines = [
+            f"{len(self.trials)} trials: {', '.join(f'{n} {state}' for state, n in states.items())}",
+            f"best is trial {self.best.number}: "
+            + (" ".join(self.best.overrides()) or "the configuration as it stands"),
+            f"{name:<34}{'best':>9}  {'':<18}{'as it stands':>12}",
+            f"{'claimed (chosen by these rows)':<34}{self.claimed:>9.4f}  {'':<18}{stands:>12}",
+            f"{f'fresh ({self.fresh.how})':<34}{self.fresh.best}  {self.fresh.default}",
+            f"{'optimism: claimed minus fresh':<34}{self.optimism:>+9.4f}",
+            self.fresh.sentence(name),
+            f"run {self.run}, trained as run {self.trained}, model {self.fingerprint}",
+        ]
+        return "\n".join(lines)
 
 
 def main(config: Config) -> None:

@@ -152,7 +152,7 @@ class TuningConfig:
     batch: int = 4
     sampler: str = "tpe"
     pruner: str = "median"
-    warmup: int = 20
+    warmup: int = 50
     patience: int | None = None
     space: dict[str, Any] = field(default_factory=dict)
 

@@ -369,6 +369,44 @@ def _plain(text: str, most: int = 28) -> str:
     return _short(" ".join(text.split()), most).replace("$", r"\$")
 
 
+def search(scores: Sequence[float | None], best: Sequence[float], name: str) -> Chart:
+    """Trials in their order: their scores, the best so far, and below them those without one."""
+    drawn, (ax,) = figure(width=8.0, height=3.8)
+    scored = [(number, score) for number, score in enumerate(scores) if score is not None]
+    ax.plot(*zip(*scored, strict=True), "o", label="trial", markersize=5)
+    ax.step(range(len(best)), best, where="post", label="best so far", color=COLOURS[1])
+    if stopped := [number for number, score in enumerate(scores) if score is None]:
+        at_bottom = ax.get_xaxis_transform()
+        label = "stopped early or failed"
+        ax.plot(stopped, [0.02] * len(stopped), "x", transform=at_bottom, color="#9aa5b1", label=label)
+    ax.set(title="Search", xlabel="trial; 0 is the configuration as it was", ylabel=f"{name}, valid")
+    ax.legend()
+    return drawn
+
+
+def tried(
+    values: Mapping[str, Sequence[Any]], scores: Sequence[float], log: Sequence[str], name: str
+) -> Chart:
+    """The score of each trial by the value of each parameter, later trials darker; one axis a
+    parameter, those of ``log`` with a logarithmic scale."""
+    columns = min(3, len(values))
+    rows = -(-len(values) // columns)
+    size = (3.2 * columns + 0.6, 2.7 * rows)
+    drawn = Chart(figsize=size, layout="constrained")
+    axes = list(drawn.subplots(rows, columns, squeeze=False, sharey=True).flat)
+    for ax, (key, found) in zip(axes, values.items(), strict=False):
+        shown = [each if isinstance(each, (int, float)) else _short(str(each)) for each in found]
+        ax.scatter(shown, scores, c=range(len(scores)), cmap="Blues", edgecolors=INK, linewidths=0.4)
+        if key in log:
+            ax.set_xscale("log")
+        ax.set(xlabel=key)
+    for ax in axes[len(values) :]:
+        ax.set_visible(False)
+    for ax in axes[::columns]:
+        ax.set_ylabel(name)
+    return drawn
+
+
 def _label(value: object) -> str:
     if isinstance(value, pd.Timestamp):
         return f"from {value:%Y-%m-%d}"

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,14 @@ def explore(search: Search, task: Task, overrides: Sequence[str], folder: Path) 
             if settings.patience and best and first - best.number > settings.patience:
                 _say(f"no better trial in {settings.patience}: the search ends")
                 break
-            if not set(numbers) <= set(search.outcomes()):
-                launch([assign(search.propose(number)) for number in numbers], first)
+            if set(numbers) <= set(search.outcomes()):
+                continue
+            launch([assign(search.propose(number)) for number in numbers], first)
             done = search.outcomes()
             _refuse_failure(search, done)
             _tell(search, done, (time.monotonic() - began) / max(len(done) - at_start, 1))
-    return [done[number] for number in sorted(done) if number < settings.trials]
+    found = sorted(search.outcomes().items())
+    return [outcome for number, outcome in found if number < settings.trials]
 
 
 @contextmanager
@@ -84,7 +87,14 @@ def _launcher(task: Task, overrides: list[str]) -> Iterator[Callable[[list[list[
             own = list(config.hydra.overrides.task)
 
             def launch(trials: list[list[str]], first: int) -> None:
-                for found in launcher.launch([[*own, *each] for each in trials], first):
+                try:
+                    done = launcher.launch([[*own, *each] for each in trials], first)
+                except BrokenProcessPool as error:
+                    raise UserError(
+                        "a process of the search was killed, for its memory perhaps: fewer at a "
+                        "time (tuning.jobs) need less. The same command goes on where it was."
+                    ) from error
+                for found in done:
                     _ = found.return_value  # raises what the trial raised
 
             yield launch
