@@ -10,39 +10,61 @@ import hashlib
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from omegaconf import DictConfig
 
 from .config import PROJECT_ROOT, Config, cli, load_config
-from .data.examples import Examples
-from .errors import UserError
 from .runs import Run, claim, open_run, runs_folder, sha256, write_atomic
-from .training.splits import Split
 from .training.tuning.launch import explore
 from .training.tuning.search import Outcome, Search
 from .training.tuning.space import read_space
 
+if TYPE_CHECKING:
+    from .data.examples import Examples
+    from .evaluation.crossval import Estimate
+    from .training.splits import Split
+
+SEARCHES = "searches"  # below the runs folder: a file for each search
+
 _prepared: dict[str, tuple[Examples, Split]] = {}  # of this process: trials share their rows
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """What other splits of the rows that are not test rows say, with 95 % intervals.
+
+    ``gain`` is by how much the best settings are better than the configuration as it stands, on the
+    same folds; positive is better for every metric.
+    """
+
+    best: Estimate
+    default: Estimate
+    gain: Estimate
+    folds: int
+
+    @property
+    def verdict(self) -> str:
+        """``better`` or ``worse`` only where the interval leaves out 0, else ``no better``."""
+        return "better" if self.gain.low > 0 else "worse" if self.gain.high < 0 else "no better"
 
 
 @dataclass(frozen=True)
 class Tuned:
     """What a search found.
 
-    ``claimed`` is the score that chose the best trial, on the validation rows that all trials were
-    chosen by: it was looked for, and so it is too good. ``fresh`` are scores on other splits of the
-    rows that are not test rows, of the best settings and of the configuration as it stands.
+    ``claimed`` is the score that chose the best trial among all on the same validation rows, and so
+    is too good; ``fresh`` is what to expect.
     """
 
     run: str
+    folder: Path
     trained: str  # the run of the best settings
-    fingerprint: str  # of their model
+    model: str  # fingerprint of their model
     metric: str
     trials: list[Outcome]
     best: Outcome
@@ -53,24 +75,36 @@ class Tuned:
     @property
     def optimism(self) -> float:
         """By how much the claim is better than the fresh splits; positive is too good."""
-        gap = self.claimed - self.fresh.best.value
-        return -gap if self.metric in LOWER_IS_BETTER else gap
+        return _sign(self.metric) * (self.claimed - self.fresh.best.mean)
 
     def report(self) -> str:
         """The outcome, in a few lines for a terminal."""
+        from .evaluation.metrics import title
+
         states = Counter(each.state for each in self.trials)
-        name, first = title(self.metric), self.trials[0]
-        stands = "none" if first.score is None else f"{first.score:.4f}"
+        counts = ", ".join(f"{count} {state}" for state, count in states.items())
+        settings = " ".join(self.best.overrides()) or "the configuration as it stands"
+        fresh, stands = self.fresh, self.trials[0].score
+        gain = None if stands is None else _sign(self.metric) * (self.claimed - stands)
+        rows = [
+            (title(self.metric), "best settings", "as it stands", "better by"),
+            ("claimed by the search", _value(self.claimed), _value(stands), _value(gain, "+")),
+            (
+                f"on {fresh.folds} fresh splits",
+                _estimate(fresh.best),
+                _estimate(fresh.default),
+                _estimate(fresh.gain, "+"),
+            ),
+            ("optimism, claimed less fresh", _value(self.optimism, "+"), "", ""),
+        ]
         lines = [
-            f"{len(self.trials)} trials: {', '.join(f'{n} {state}' for state, n in states.items())}",
-            f"best is trial {self.best.number}: "
-            + (" ".join(self.best.overrides()) or "the configuration as it stands"),
-            f"{name:<34}{'best':>9}  {'':<18}{'as it stands':>12}",
-            f"{'claimed (chosen by these rows)':<34}{self.claimed:>9.4f}  {'':<18}{stands:>12}",
-            f"{f'fresh ({self.fresh.how})':<34}{self.fresh.best}  {self.fresh.default}",
-            f"{'optimism: claimed minus fresh':<34}{self.optimism:>+9.4f}",
-            self.fresh.sentence(name),
-            f"run {self.run}, trained as run {self.trained}, model {self.fingerprint}",
+            f"{len(self.trials)} trials: {counts}",
+            f"best is trial {self.best.number}: {settings}",
+            *(f"{name:<30}{one:<26}{two:<26}{three}".rstrip() for name, one, two, three in rows),
+            f"On fresh splits the best settings are {fresh.verdict} than the configuration as it "
+            "stands.",
+            f"to train them again: train {' '.join(self.overrides)}",
+            f"run {self.run}, trained as run {self.trained}, model {self.model}",
         ]
         return "\n".join(lines)
 
@@ -89,7 +123,9 @@ def main(config: Config) -> None:
 
 
 def tune(config: Config) -> Tuned:
-    """Search, train with the best settings found, and judge both on fresh splits.
+    """Search, train the best settings found as ``train`` does, and judge them on fresh splits.
+
+    Test rows are not read.
 
     Raises:
         UserError: the space or the data cannot be used as the configuration says, or no trial
@@ -97,19 +133,19 @@ def tune(config: Config) -> Tuned:
     """
     from threadpoolctl import threadpool_limits
 
-    from .evaluation.metrics import LOWER_IS_BETTER, MAIN_METRIC
+    from .evaluation.metrics import MAIN_METRIC
     from .workflow import train
 
     space = read_space(config)
     with threadpool_limits(1, user_api="blas"), open_run("tune", config) as run:
-        examples, parts = _prepare(config)
-        metric = MAIN_METRIC[examples.schema.task]
-        direction: Literal["minimize", "maximize"]
-        direction = "minimize" if metric in LOWER_IS_BETTER else "maximize"
+        examples, _ = _prepare(config)
         for path, rows in examples.inputs.items():
             run.add_input(path, rows, derived=examples.derived)
+        metric = MAIN_METRIC[examples.schema.task]
+        direction: Literal["minimize", "maximize"]
+        direction = "maximize" if _sign(metric) > 0 else "minimize"
         key = _key(config, examples)
-        path = runs_folder() / "searches" / f"{key}.journal"
+        path = runs_folder() / SEARCHES / f"{key}.journal"
         search = Search(path, direction, space, config.tuning, config.seed)
         with claim({f"search {key}": f"the search {path.name}"}, run.id):
             search.prepare()
@@ -117,11 +153,43 @@ def tune(config: Config) -> Tuned:
         best = search.best(before=config.tuning.trials)
         assert best is not None and best.score is not None
         own = [each for each in config.overrides if not each.lstrip("+~").startswith("tuning")]
-        result = train(load_config([*own, *best.overrides()]))
+        chosen = load_config([*own, *best.overrides()])
+        result = train(chosen)
         run.model = result.fingerprint
-        run.metrics[f"claimed.{metric}"] = best.score
-        _write(run, metric, trials, best)
-        return Tuned(run.id, result.run, metric, trials, best, best.score)
+        fresh = judge(config, load_config([*config.overrides, *best.overrides()]), metric)
+        found = Tuned(
+            run.id,
+            run.path,
+            result.run,
+            result.fingerprint,
+            metric,
+            trials,
+            best,
+            best.score,
+            fresh,
+            chosen.overrides,
+        )
+        _write(run, found, search)
+        return found
+
+
+def judge(default: Config, best: Config, metric: str) -> Fresh:
+    """Both configurations on the same folds, which are other splits than the one that chose."""
+    import numpy as np
+
+    from .evaluation.crossval import corrected, cross_validate
+
+    values, estimates, ratio = [], [], 1.0
+    for config in (best, default):
+        examples, _ = _prepare(config)
+        found = cross_validate(config, examples, np.arange(len(examples)))
+        name = config.model.name
+        own = found.scores[(found.scores.model == name) & (found.scores.metric == metric)]
+        ratio = float((own.judged / own.learnt).mean())
+        values.append(own.value.to_numpy())
+        estimates.append(found.estimates[name][metric])
+    gain = corrected(_sign(metric) * (values[0] - values[1]), ratio)
+    return Fresh(estimates[0], estimates[1], gain, len(values[0]))
 
 
 def trial(search: Search, cfg: DictConfig) -> None:
@@ -168,24 +236,23 @@ def _prepare(config: Config) -> tuple[Examples, Split]:
 
 
 def _without_test(examples: Examples, parts: Split) -> tuple[Examples, Split]:
+    import numpy as np
+
     kept = np.sort(np.concatenate([parts.train, parts.valid]))
-    frame = examples.frame.iloc[kept].reset_index(drop=True)
     train, valid = (np.searchsorted(kept, rows) for rows in (parts.train, parts.valid))
-    return replace(examples, frame=frame), replace(
-        parts, train=train, valid=valid, test=np.array([], dtype=np.int64)
-    )
+    frame = examples.frame.iloc[kept].reset_index(drop=True)
+    left = replace(parts, train=train, valid=valid, test=np.array([], dtype=np.int64))
+    return replace(examples, frame=frame), left
 
 
 def _key(config: Config, examples: Examples) -> str:
     """What names a search by all that its trials depend on: settings, data, code and versions."""
     known = config.to_dict()
-    parts = {each: known[each] for each in ("data", "features", "model", "seed")}
-    parts["split"] = known["training"]["split"]
-    tuning = known["tuning"]
+    parts: dict[str, Any] = {each: known[each] for each in ("data", "features", "model", "seed")}
+    parts["split"], tuning = known["training"]["split"], known["tuning"]
     parts["tuning"] = {k: tuning[k] for k in ("space", "sampler", "pruner", "warmup", "batch")}
     parts["inputs"] = sorted(sha256(path) for path in examples.inputs)
-    code = Path(__file__).parent
-    files = [*sorted(code.rglob("*.py")), PROJECT_ROOT / "uv.lock"]
+    files = [*sorted(Path(__file__).parent.rglob("*.py")), PROJECT_ROOT / "uv.lock"]
     parts["code"] = [sha256(path) for path in files if path.is_file()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -194,7 +261,7 @@ def _overrides(config: Config) -> list[str]:
     """The command line of each trial, with a launcher for as many as run at once."""
     from hydra.core.hydra_config import HydraConfig
 
-    given = HydraConfig.get().overrides.hydra if HydraConfig.initialized() else []
+    given = list(HydraConfig.get().overrides.hydra) if HydraConfig.initialized() else []
     own = [each for each in given if not each.startswith("hydra.mode")]
     if any(each.startswith("hydra/launcher") for each in own) or _at_once(config) == 1:
         return [*config.overrides, *own]
@@ -206,9 +273,28 @@ def _at_once(config: Config) -> int:
     return min(config.tuning.jobs, config.tuning.batch)
 
 
-def _write(run: Run, metric: str, trials: Sequence[Outcome], best: Outcome) -> None:
+def _sign(metric: str) -> int:
+    from .evaluation.metrics import LOWER_IS_BETTER
+
+    return -1 if metric in LOWER_IS_BETTER else 1
+
+
+def _value(value: float | None, sign: str = "") -> str:
+    return "none" if value is None else f"{value:{sign}.4f}"
+
+
+def _estimate(each: Estimate, sign: str = "") -> str:
+    return f"{each.mean:{sign}.4f} ({each.low:{sign}.4f} to {each.high:{sign}.4f})"
+
+
+def _write(run: Run, found: Tuned, search: Search) -> None:
+    """``trials.csv``, ``tuning.json``, the figures, and the metrics of the manifest."""
     import pandas as pd
 
+    from .evaluation import plots
+    from .evaluation.metrics import title
+
+    metric, trials, fresh = found.metric, found.trials, found.fresh
     rows = [
         {
             "trial": each.number,
@@ -220,9 +306,33 @@ def _write(run: Run, metric: str, trials: Sequence[Outcome], best: Outcome) -> N
         }
         for each in trials
     ]
+    table = pd.DataFrame(rows)
     text = io.StringIO()
-    pd.DataFrame(rows).to_csv(text, index=False)
+    table.to_csv(text, index=False)
     write_atomic(run.path / "trials.csv", text.getvalue())
+    estimates = {"best": fresh.best, "default": fresh.default, "gain": fresh.gain}
+    outcome = {
+        "metric": metric,
+        "overrides": found.overrides,
+        "claimed": found.claimed,
+        "optimism": found.optimism,
+        "verdict": fresh.verdict,
+        "fresh": {name: asdict(each) for name, each in estimates.items()},
+    }
+    run.write_json("tuning.json", outcome)
+    run.metrics |= {f"claimed.{metric}": found.claimed, f"optimism.{metric}": found.optimism}
+    for name, each in estimates.items():
+        run.metrics[f"fresh.{name}.{metric}"] = each.mean
+        run.intervals[f"fresh.{name}.{metric}"] = (each.low, each.high)
+    scores = [each.score for each in trials]
+    scored = table[table[metric].notna()]
+    log = [each.key for each in search.space if getattr(each.distribution, "log", False)]
+    values = {each.key: scored[each.key].tolist() for each in search.space}
+    charts = {
+        "search": plots.search(scores, _sign(metric) < 0, title(metric)),
+        "tried": plots.tried(values, scored[metric].tolist(), log, title(metric)),
+    }
+    plots.save(charts, run.path / "plots")
 
 
 if __name__ == "__main__":

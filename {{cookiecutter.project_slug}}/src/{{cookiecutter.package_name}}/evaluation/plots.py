@@ -369,17 +369,21 @@ def _plain(text: str, most: int = 28) -> str:
     return _short(" ".join(text.split()), most).replace("$", r"\$")
 
 
-def search(scores: Sequence[float | None], best: Sequence[float], name: str) -> Chart:
-    """Trials in their order: their scores, the best so far, and below them those without one."""
+def search(scores: Sequence[float | None], lower: bool, name: str) -> Chart:
+    """Trials in their order: their scores, the best so far (the lowest where ``lower`` is better),
+    and below them those without a score."""
     drawn, (ax,) = figure(width=8.0, height=3.8)
-    scored = [(number, score) for number, score in enumerate(scores) if score is not None]
-    ax.plot(*zip(*scored, strict=True), "o", label="trial", markersize=5)
+    values = np.array([np.nan if score is None else score for score in scores])
+    ax.plot(values, "o", label="trial", markersize=5)
+    best = (np.fmin if lower else np.fmax).accumulate(values)
     ax.step(range(len(best)), best, where="post", label="best so far", color=COLOURS[1])
     if stopped := [number for number, score in enumerate(scores) if score is None]:
         at_bottom = ax.get_xaxis_transform()
         label = "stopped early or failed"
-        ax.plot(stopped, [0.02] * len(stopped), "x", transform=at_bottom, color="#9aa5b1", label=label)
-    ax.set(title="Search", xlabel="trial; 0 is the configuration as it was", ylabel=f"{name}, valid")
+        ax.plot(
+            stopped, [0.02] * len(stopped), "x", transform=at_bottom, color=COLOURS[5], label=label
+        )
+    ax.set(title="Search", xlabel="trial (0: the configuration as it stands)", ylabel=name)
     ax.legend()
     return drawn
 
@@ -396,7 +400,9 @@ def tried(
     axes = list(drawn.subplots(rows, columns, squeeze=False, sharey=True).flat)
     for ax, (key, found) in zip(axes, values.items(), strict=False):
         shown = [each if isinstance(each, (int, float)) else _short(str(each)) for each in found]
-        ax.scatter(shown, scores, c=range(len(scores)), cmap="Blues", edgecolors=INK, linewidths=0.4)
+        ax.scatter(
+            shown, scores, c=range(len(scores)), cmap="Blues", edgecolors=INK, linewidths=0.4
+        )
         if key in log:
             ax.set_xscale("log")
         ax.set(xlabel=key)

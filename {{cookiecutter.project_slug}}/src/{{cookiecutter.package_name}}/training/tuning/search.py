@@ -115,7 +115,8 @@ class Search:
         study = self._before(number, pruner=self._pruner())
         study.enqueue_trial({key: values[key] for key in inside})
         trial = study.ask({key: each.distribution for key, each in inside.items()})
-        sign, attributes, score = self._sign(), {_NUMBER: number}, None
+        sign, score = self._sign(), None
+        attributes: dict[str, Any] = {_NUMBER: number, "values": values}
 
         def hear(step: int, loss: float) -> None:
             trial.report(sign * loss, step)
@@ -141,7 +142,7 @@ class Search:
                 value=score,
                 params=frozen.params,
                 distributions=frozen.distributions,
-                user_attrs={**attributes, "values": values},
+                user_attrs=attributes,
                 intermediate_values=frozen.intermediate_values,
             )
         )
