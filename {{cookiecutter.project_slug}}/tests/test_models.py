@@ -16,6 +16,7 @@ from {{cookiecutter.package_name}}.data.examples import Examples, Schema
 from {{cookiecutter.package_name}}.errors import UserError
 from {{cookiecutter.package_name}}.runs import sha256
 from {{cookiecutter.package_name}}.training.models import (
+    encoding,
     fit_model,
     load_model,
     save_model,
@@ -54,12 +55,12 @@ def make(task: str) -> Examples:
     return Examples(frame, schema, {}, {})
 
 
-def fitted(config: ModelConfig, task: str, folder: Path, threads: int = 1):
+def fitted(config: ModelConfig, task: str, folder: Path, threads: int = 1, judged: str = "test"):
     examples = make(task)
     parts = split(examples, SplitConfig(), 42)
     model = fit_model(config, examples, parts, 7, threads)
     save_model(model, folder)
-    return model, examples.frame.iloc[parts.test]
+    return model, examples.frame.iloc[parts.parts()[judged]]
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -82,7 +83,9 @@ def test_a_model_finds_the_rule(config, task: str, tmp_path: Path) -> None:
     else:
         chosen = predicted.argmax(axis=1) if predicted.ndim == 2 else predicted > 0.5
         assert (chosen == true).mean() > 0.7
-    assert sum(model.importance().values()) == pytest.approx(1)
+    if importance := model.importance():
+        assert list(importance) == list(model.schema.features)
+        assert sum(importance.values()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("config", MODELS)
@@ -124,6 +127,30 @@ def test_preprocessing_is_learnt_from_training_rows_alone(tmp_path: Path) -> Non
         model = fit_model(LinearConfig(), replace(examples, frame=frame), parts, 7, 1)
         save_model(model, tmp_path / folder)
     assert sha256(tmp_path / "clean/model.json") == sha256(tmp_path / "poisoned/model.json")
+
+
+@pytest.mark.parametrize("config", MODELS)
+def test_predictions_do_not_depend_on_how_a_column_is_held(config, tmp_path: Path) -> None:
+    model, test = fitted(config, "binary", tmp_path)
+    held = test.assign(**{"c [x]": pd.Categorical(test["c [x]"], [*"zyx", "w3", "w2", "w1", "w0"])})
+    assert np.array_equal(model.predict(test), model.predict(held))
+    single = [model.predict(test.iloc[[row]])[0] for row in range(20)]
+    assert single == pytest.approx(model.predict(test)[:20])
+
+
+@pytest.mark.parametrize("config", MODELS)
+def test_batches_change_no_model(config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predicted = []
+    for folder, batch in (("whole", 10_000), ("parts", 64)):
+        monkeypatch.setattr(encoding, "BATCH", batch)
+        model, test = fitted(config, "binary", tmp_path / folder)
+        predicted.append(model.predict(test))
+    for file in (tmp_path / "whole").iterdir():
+        assert sha256(file) == sha256(tmp_path / "parts" / file.name)
+    # A product of matrices may add in another order; trees and averages may not.
+    if config.name in ("boosting", "popularity"):
+        assert np.array_equal(*predicted)
+    assert predicted[0] == pytest.approx(predicted[1], rel=1e-4)
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"format": 99}', '{"format": 1, "name": "x"}'])

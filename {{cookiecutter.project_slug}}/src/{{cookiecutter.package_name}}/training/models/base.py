@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,8 @@ from ..splits import Split
 Floats: TypeAlias = NDArray[np.float64]
 
 
-class Model(Protocol):
-    """A fitted model. The name of its module is that of its settings, which :meth:`fit` is given.
+class Model(ABC):
+    """A fitted model. Its module is named as its settings are, which :meth:`fit` is given.
 
     Predictions have one row an example: shape ``(n,)`` holds the probability of class 1 for a
     binary task and the value for a regression, shape ``(n, classes)`` the class probabilities.
@@ -25,39 +26,32 @@ class Model(Protocol):
     schema: Schema
 
     @classmethod
+    @abstractmethod
     def fit(
-        cls,
-        examples: Examples,
-        split: Split,
-        config: Any,
-        seed: int,
-        threads: int,
-        device: str,
+        cls, examples: Examples, split: Split, config: Any, seed: int, threads: int, device: str
     ) -> Model:
-        """The model that the training rows teach; the validation rows may say when to stop."""
-        ...
+        """Learn from the training rows of ``split``; its validation rows may say when to stop."""
 
+    @abstractmethod
     def predict(self, frame: pd.DataFrame) -> Floats:
         """Predictions for rows that have the schema's feature columns."""
-        ...
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path) -> None:  # noqa: B027  # not every model has such a file
         """Write what does not fit into JSON below ``folder``, in the library's own format."""
-        ...
 
+    @abstractmethod
     def saved(self) -> dict[str, Any]:
         """Everything else prediction needs, as plain values for ``model.json``."""
-        ...
 
     @classmethod
+    @abstractmethod
     def load(cls, folder: Path, schema: Schema, saved: dict[str, Any]) -> Model:
         """The model that :meth:`save` and :meth:`saved` describe."""
-        ...
 
     def importance(self) -> dict[str, float]:
-        """How much each feature matters to this model; the shares sum to 1."""
-        ...
+        """How much each feature matters to this model, shares that sum to 1; empty if unknown."""
+        return {}
 
     def history(self) -> dict[str, list[float]]:
         """Loss on the training and validation rows after each round; empty where there are none."""
-        ...
+        return {}

@@ -17,8 +17,9 @@ from ...data.examples import Examples, Schema
 from ...runs.files import atomic_path
 from .. import rounds
 from ..splits import Split
-from .base import Floats
-from .encoding import BATCH, Columns, Encoder
+from . import encoding
+from .base import Floats, Model
+from .encoding import Columns, Encoder
 
 _OBJECTIVES = {
     "binary": ("binary:logistic", "logloss"),
@@ -27,7 +28,7 @@ _OBJECTIVES = {
 }
 
 
-class Boosting:
+class Boosting(Model):
     """See :class:`~.base.Model`."""
 
     def __init__(
@@ -135,8 +136,8 @@ class _Batches(xgb.DataIter):
 
     def next(self, input_data: Any) -> bool:
         """Hand over the next rows, if there are any."""
-        rows = self._rows[self._next : self._next + BATCH]
-        self._next += BATCH
+        rows = self._rows[self._next : self._next + encoding.BATCH]
+        self._next += encoding.BATCH
         if len(rows) == 0:
             return False
         # Features go by number: XGBoost refuses names with brackets, and columns are the user's.

@@ -44,9 +44,9 @@ class Columns:
         return len(range(*rows.indices(self.rows)) if isinstance(rows, slice) else rows)
 
     def batches(self) -> Iterator[slice]:
-        """All rows, a few at a time."""
+        """All rows, a few at a time; no rows are one batch."""
         for start in range(0, max(self.rows, 1), BATCH):
-            yield slice(start, min(start + BATCH, self.rows))
+            yield slice(start, start + BATCH)
 
 
 @dataclass(frozen=True)

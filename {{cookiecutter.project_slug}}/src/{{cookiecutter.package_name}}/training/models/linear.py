@@ -11,11 +11,11 @@ import pandas as pd
 from ...config import LinearConfig
 from ...data.examples import Examples, Schema
 from ..splits import Split
-from .base import Floats
+from .base import Floats, Model
 from .encoding import Columns, Standardiser
 
 
-class Linear:
+class Linear(Model):
     """See :class:`~.base.Model`. ``weights`` has shape ``(outputs, columns)``."""
 
     def __init__(
@@ -67,9 +67,6 @@ class Linear:
         shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
-    def save(self, folder: Path) -> None:
-        """Nothing besides ``model.json``."""
-
     def saved(self) -> dict[str, Any]:
         return {
             "columns": self._columns.to_dict(),
@@ -91,9 +88,6 @@ class Linear:
             size[name] += float(weight)
         total = sum(size.values()) or 1.0
         return {name: value / total for name, value in size.items()}
-
-    def history(self) -> dict[str, list[float]]:
-        return {}
 
 
 def _all_classes(

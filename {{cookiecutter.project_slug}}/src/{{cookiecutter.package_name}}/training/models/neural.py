@@ -25,7 +25,7 @@ from ...progress import track
 from ...runs.files import atomic_path
 from ..seeds import settle_torch, stream
 from ..splits import Split
-from .base import Floats
+from .base import Floats, Model
 from .encoding import Columns, Rows, Standardiser
 
 _WILD = 10.0  # standard deviations beyond which a number is as far as it can be
@@ -34,7 +34,7 @@ _Single = NDArray[np.float32]
 _Codes = NDArray[np.int64]
 
 
-class Neural:
+class Neural(Model):
     """See :class:`~.base.Model`.
 
     ``tables`` has an embedding of shape ``(words + 1, size)`` for each category, row 0 for unknown;

@@ -11,10 +11,10 @@ import pandas as pd
 from ...config import PopularityConfig
 from ...data.examples import Examples, Schema
 from ..splits import Split
-from .base import Floats
+from .base import Floats, Model
 
 
-class Popularity:
+class Popularity(Model):
     """See :class:`~.base.Model`. ``average`` has one number, or one for each class."""
 
     def __init__(
@@ -59,18 +59,9 @@ class Popularity:
         rates = frame[self._by].astype(str).map(self._rates)
         return np.asarray(rates.fillna(self._average[0]), dtype=np.float64)
 
-    def save(self, folder: Path) -> None:
-        """Nothing besides ``model.json``."""
-
     def saved(self) -> dict[str, Any]:
         return {"by": self._by, "average": self._average, "rates": self._rates}
 
     @classmethod
     def load(cls, folder: Path, schema: Schema, saved: dict[str, Any]) -> Popularity:
         return cls(schema, **saved)
-
-    def importance(self) -> dict[str, float]:
-        return {}
-
-    def history(self) -> dict[str, list[float]]:
-        return {}
