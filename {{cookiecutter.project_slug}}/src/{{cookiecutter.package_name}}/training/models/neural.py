@@ -23,6 +23,7 @@ from ...data.examples import Examples, Schema
 from ...errors import UserError
 from ...progress import track
 from ...runs.files import atomic_path
+from .. import rounds
 from ..seeds import settle_torch, stream
 from ..splits import Split
 from .base import Floats, Model
@@ -277,6 +278,7 @@ def _learn(
                 total += step.detach() * len(chosen)
             history["train"].append(total.item() / len(order))
             history["valid"].append(watched())
+            rounds.report(epoch, history["valid"][-1])
             if best < 0 or history["valid"][epoch] < history["valid"][best]:
                 best, state = epoch, copy.deepcopy(net.state_dict())
             elif epoch - best >= config.early_stopping:
