@@ -1,6 +1,6 @@
 # Needs Python >= 3.11 with venv, git and make; each target fetches the rest.
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check gates-page bench bench-jobs clean
+.PHONY: help demo test quick check gates-page bench bench-jobs bench-training clean
 .SHELLFLAGS := -euc
 MAKEFLAGS += --no-print-directory
 
@@ -40,6 +40,9 @@ bench: $(filter .tools/bin/uv,$(UV))  ## the gates against the usual chain of to
 
 bench-jobs: $(filter .tools/bin/uv,$(UV))  ## our jobs against papermill and nbclient (minutes, after `make demo`); ARGS="--only short"
 	@$(UV) run --quiet python benchmarks/jobs.py $(ARGS)
+
+bench-training: $(filter .tools/bin/uv,$(UV))  ## our training path against the bare library (minutes, after `make demo`); ARGS="--only side"
+	@$(UV) run --quiet python benchmarks/training.py $(ARGS)
 
 clean:  ## remove the demo, the tools and the caches
 	@rm -rf build .venv .tools uv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis
