@@ -1,0 +1,374 @@
+"""A table taken in: from its source, through its contract, to Parquet files of typed columns.
+
+On disk, below ``data/``::
+
+    tables/<name>-<key>/table.json               what has been made of what
+    tables/<name>-<key>/<part>-<hash>.parquet    the rows of a part, in their order
+    quarantine/<name>-<key>/<part>-<hash>.parquet  rows set aside, with "#reasons"
+
+It is incremental by part and gives the same bytes again: see :mod:`.etl.refresh`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import TableConfig
+from ..errors import UserError, nearest
+from ..runs.files import atomic_path
+from .contracts import (
+    ColumnRule,
+    Contract,
+    Freshness,
+    Report,
+    RowRule,
+    check,
+    divide,
+    read_contract,
+    set_aside,
+)
+from .contracts.sql import quoted
+from .contracts.sql import text as literal
+from .etl.cast import ENDLESS, REFUSED, cast
+from .etl.connection import connect, copy
+from .etl.refresh import Done, file_of, keep, read_state, refresh
+from .folders import quarantine_folder, tables_folder
+from .sources import MISSING, Part, Source, label_of, locate, notes_of, open_source, reading
+from .sources.base import code_version, digest, file_name
+
+if TYPE_CHECKING:
+    import duckdb
+
+_HERE = Path(__file__).parent
+_MOST_NOTES = 20
+_PART = "#part"
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """A table as it lies on disk.
+
+    Attributes:
+        folder: where it lies.
+        files: Parquet, in the order of their rows; columns and types are those of the contract.
+        contract: what holds of the rows.
+        rows_read: rows of the source; those of ``files`` and those set aside.
+        set_aside: rows that are in quarantine.
+        notes: what was decided about the rows, for a person.
+        inputs: the files of the source, with their rows.
+    """
+
+    folder: Path
+    files: list[Path]
+    contract: Contract
+    rows_read: int
+    set_aside: int
+    notes: list[str]
+    inputs: dict[Path, int]
+
+
+def ingest(config: TableConfig) -> Ingested:
+    """Bring the table of ``config`` up to date on disk and say what is there.
+
+    Parts of the source that are new or corrected are read, checked against the contract
+    (``config.contract``, or one inferred from all rows) and written; the others stay.
+
+    Raises:
+        UserError: the table is missing, empty or no table; a part has other columns; or a rule of
+            the contract is broken that stops.
+    """
+    source = open_source(config)
+    name = _name(config)
+    with reading(source):
+        parts = source.parts()
+    if not parts:
+        raise UserError(f"{source.label}: the table has no rows.")
+    key = digest(source.label, asdict(config.read), config.contract)
+    folder = tables_folder() / f"{name}-{key[:10]}"
+    contract, written = _contract(config, source, parts, folder, name)
+    work = _Work(source, contract, written, folder, config.read.missing)
+    done = refresh(folder, parts, work.recipe, work.make, f"reading {name}")
+    rows = sum(each.facts["rows"] for each in done.values())
+    if not rows:
+        raise UserError(f"{source.label}: the table has no rows.")
+    whole = work.make_whole(done)
+    aside = rows - whole["rows"]
+    notes = [*notes_of(source), *_notes(done), *whole["notes"]]
+    if aside:
+        notes.append(f"{aside} of {rows} rows set aside, with the reasons in {work.quarantine}")
+    files = [folder / file for file in whole["files"]]
+    return Ingested(folder, files, contract, rows, aside, notes, _inputs(source, parts, done))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is done with each part of a table, and then with all of them together."""
+
+    source: Source
+    contract: Contract
+    written: Path | None  # the contract's file, if it has one
+    folder: Path
+    missing: Sequence[str]
+
+    @property
+    def recipe(self) -> str:
+        """What the files depend on besides the rows: another contract, code or library, new files."""
+        import duckdb
+
+        code = (_HERE / "ingest.py", _HERE / "written.py", _HERE / "etl", _HERE / "contracts")
+        return digest(
+            asdict(self.contract), list(self.missing), duckdb.__version__, code_version(*code)
+        )
+
+    @property
+    def quarantine(self) -> Path:
+        return quarantine_folder() / self.folder.name
+
+    def make(self, part: Part, path: Path) -> dict[str, Any]:
+        """Write the rows of ``part`` that hold the contract to ``path``, the others to quarantine."""
+        import duckdb
+
+        staged = path.with_name(f"{path.name}.staged")
+        with connect(self.folder) as con, reading(self.source, part):
+            self.source.open(con, part, "raw")
+            _require_columns(con, self.contract, label_of(self.source, part))
+            missing = (*MISSING, *self.missing)
+            cast(con, "raw", self.contract, missing, "typed", whole=True)
+            endless: dict[str, int] = {}
+            try:
+                # One pass, as most tables are read without a cell in doubt.
+                copy(con, 'SELECT * FROM "typed"', path)
+                _view(con, "rows", [path])
+            except duckdb.Error as error:
+                if REFUSED not in str(error):
+                    raise
+                cast(con, "raw", self.contract, missing, "typed", whole=False)
+                copy(con, 'SELECT * FROM "typed"', staged)
+                endless = _endless(con, staged)
+                _view(con, "rows", [staged], f"* EXCLUDE ({quoted(ENDLESS)})")
+            report = check(con, "rows", self.contract, f"read from {part.name}", scope="part")
+            report.raise_if_stopped(self.written)
+            aside = 0
+            if staged.exists() or _divides(report):
+                kept, others = divide(con, "rows", self.contract, report)
+                aside = set_aside(con, others, self.quarantine / file_of(part, self.recipe))
+                clean = path.with_name(f"{path.name}.clean")
+                copy(con, f"SELECT * FROM {quoted(kept)}", clean)
+                clean.replace(path)
+                staged.unlink(missing_ok=True)
+        return {"rows": report.rows, "aside": aside, "endless": endless, "notes": report.notes()}
+
+    def make_whole(self, done: Mapping[str, Done]) -> dict[str, Any]:
+        """Check what only all parts together can break: repeated rows, their number, their age.
+
+        Returns:
+            The files of the table, relative to its folder; the rows in them; and notes.
+        """
+        files = [each.file for each in done.values()]
+        of = digest(files, self.recipe)
+        known = read_state(self.folder)[1].get("whole", {})
+        if known.get("of") == of and all((self.folder / file).is_file() for file in known["files"]):
+            found = known
+        else:
+            found = {"of": of, **self._unrepeated(done, of)}
+        self._clear(done, found)
+        if known != found or self.contract.freshness:  # a table ages without a change
+            rest = _without_uniqueness(self.contract)
+            with connect(self.folder) as con, reading(self.source):
+                _view(con, "rows", [self.folder / file for file in found["files"]])
+                report = check(con, "rows", rest, "read", scope="whole")
+            report.raise_if_stopped(self.written)
+            found = {**found, "rows": report.rows, "notes": [*found["repeats"], *report.notes()]}
+        keep(self.folder, whole=found)
+        return found
+
+    def _unrepeated(self, done: Mapping[str, Done], of: str) -> dict[str, Any]:
+        """The files without rows that repeat one of another part, if such are to be set aside."""
+        files = [each.file for each in done.values()]
+        if len(files) < 2 or not _is_unique(self.contract):
+            return {"files": files, "repeats": [], "quarantine": None}
+        with connect(self.folder) as con, reading(self.source):
+            unions = " UNION ALL ".join(
+                f"SELECT {number} AS {quoted(_PART)}, * FROM read_parquet({literal(str(path))})"
+                for number, path in enumerate(self.folder / file for file in files)
+            )
+            con.execute(f'CREATE TEMP VIEW "rows" AS {unions}')
+            only = replace(self.contract, freshness=None, fewest_rows=0, most_rows=None)
+            report = check(con, "rows", only, "read", scope="whole")
+            report.raise_if_stopped(self.written)
+            if not _divides(report):
+                return {"files": files, "repeats": report.notes(), "quarantine": None}
+            kept, others = divide(con, "rows", self.contract, report)
+            name = f"repeated-{of[:12]}.parquet"
+            set_aside(con, others, self.quarantine / name)
+            again = []
+            for number, file in enumerate(files):
+                again.append(f"unrepeated/{Path(file).stem}-{of[:12]}.parquet")
+                with atomic_path(self.folder / again[-1], synced=False) as temporary:
+                    columns = f"* EXCLUDE ({quoted(_PART)})"
+                    rows = f"FROM {quoted(kept)} WHERE {quoted(_PART)} = {number}"
+                    copy(con, f"SELECT {columns} {rows}", temporary)
+        return {"files": again, "repeats": report.notes(), "quarantine": name}
+
+    def _clear(self, done: Mapping[str, Done], whole: Mapping[str, Any]) -> None:
+        """Remove what was set aside, or freed of repeated rows, from parts that are no more so."""
+        ours = {each.file for each in done.values()}
+        ours |= {whole["quarantine"], *(Path(file).name for file in whole["files"])}
+        for folder in (self.quarantine, self.folder / "unrepeated"):
+            for path in folder.glob("*") if folder.is_dir() else ():
+                if path.name not in ours:
+                    path.unlink(missing_ok=True)
+
+
+def _name(config: TableConfig) -> str:
+    path = Path(config.path)
+    return file_name(
+        config.table or path.name.removesuffix(".gz").removesuffix(path.suffix) or "table"
+    )
+
+
+def _contract(
+    config: TableConfig, source: Source, parts: Sequence[Part], folder: Path, name: str
+) -> tuple[Contract, Path | None]:
+    """The contract that is written, with its file; or the one that all rows there are suggest."""
+    if config.contract:
+        path = locate(config.contract, "data.contract")
+        return read_contract(path), path
+    of = digest(
+        [[part.name, part.version] for part in parts],
+        code_version(_HERE / "profile.py", _HERE / "written.py", _HERE / "contracts"),
+    )
+    known = read_state(folder)[1].get("inferred", {})
+    if known.get("of") != of:
+        known = {"of": of, "contract": asdict(_infer(source, parts, folder, name))}
+        keep(folder, inferred=known)
+    return _from_dict(known["contract"]), None
+
+
+def _infer(source: Source, parts: Sequence[Part], folder: Path, name: str) -> Contract:
+    from .profile import infer_contract, profile
+
+    with connect(folder) as con:
+        columns: list[str] = []
+        for number, part in enumerate(parts):
+            with reading(source, part):
+                source.open(con, part, f"part {number}")
+                described = con.execute(f"DESCRIBE {quoted(f'part {number}')}").fetchall()
+            names = [column for column, *_ in described]
+            columns = columns or names
+            _require_same(names, columns, label_of(source, part), f"those of {parts[0].name}")
+        with reading(source):
+            unions = " UNION ALL BY NAME ".join(
+                f"SELECT * FROM {quoted(f'part {number}')}" for number in range(len(parts))
+            )
+            con.execute(f'CREATE TEMP VIEW "all parts" AS {unions}')
+            described = con.execute('DESCRIBE "all parts"').fetchall()
+            # Infinite numbers and NaN count as missing, so a contract should not ask for values.
+            finite = ", ".join(
+                f"CASE WHEN isfinite({c}) THEN {c} END AS {c}" if kind in ("FLOAT", "DOUBLE") else c
+                for c, kind in ((quoted(column), kind) for column, kind, *_ in described)
+            )
+            con.execute(f'CREATE TEMP VIEW "rows" AS SELECT {finite} FROM "all parts"')
+            if con.execute('SELECT 1 FROM "rows" LIMIT 1').fetchone() is None:
+                raise UserError(f"{source.label}: the table has no rows.")
+            found = profile(con, "rows", source.text)
+    contract = infer_contract(found, name)
+    rules = {
+        each.name: replace(contract.columns[each.name], nullable=True)
+        for each in found.columns
+        if each.endless
+    }
+    return replace(contract, columns={**contract.columns, **rules})
+
+
+def _from_dict(saved: Mapping[str, Any]) -> Contract:
+    columns = {name: ColumnRule(**rule) for name, rule in saved["columns"].items()}
+    rules = [RowRule(**rule) for rule in saved["rules"]]
+    freshness = Freshness(**saved["freshness"]) if saved["freshness"] else None
+    return Contract(**{**saved, "columns": columns, "rules": rules, "freshness": freshness})
+
+
+def _require_columns(con: duckdb.DuckDBPyConnection, contract: Contract, label: str) -> None:
+    names = [name for name, *_ in con.execute('DESCRIBE "raw"').fetchall()]
+    _require_same(
+        names, list(contract.columns), label, f"those of the contract of {contract.table}"
+    )
+
+
+def _require_same(names: Sequence[str], wanted: Sequence[str], label: str, whose: str) -> None:
+    """Refuse columns that are missing or unknown; their order may be another."""
+    missing = [f"{name}{nearest(name, names)}" for name in wanted if name not in names]
+    unknown = [name for name in names if name not in wanted]
+    if not missing and not unknown:
+        return
+    parts = [
+        f"missing: {_some(missing)}" if missing else "",
+        f"more: {_some(unknown)}" if unknown else "",
+    ]
+    raise UserError(
+        f"{label}: its columns are not {whose}: {'; '.join(filter(None, parts))}. "
+        "Mend the file, or the contract."
+    )
+
+
+def _some(names: Sequence[str], most: int = 10) -> str:
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
+def _view(
+    con: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path], columns: str = "*"
+) -> None:
+    listed = ", ".join(literal(str(file)) for file in files)
+    con.execute(
+        f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS SELECT {columns} FROM read_parquet([{listed}])"
+    )
+
+
+def _endless(con: duckdb.DuckDBPyConnection, staged: Path) -> dict[str, int]:
+    name = quoted(ENDLESS)
+    counted = con.execute(
+        f"SELECT name, count(*) FROM (SELECT unnest({name}) AS name FROM "
+        f"read_parquet({literal(str(staged))})) GROUP BY name ORDER BY name"
+    )
+    return dict(counted.fetchall())
+
+
+def _divides(report: Report) -> bool:
+    return any(breach.count for breach in report.of("set_aside"))
+
+
+def _is_unique(contract: Contract) -> bool:
+    return bool(contract.unique) or any(rule.unique for rule in contract.columns.values())
+
+
+def _without_uniqueness(contract: Contract) -> Contract:
+    columns = {name: replace(rule, unique=False) for name, rule in contract.columns.items()}
+    return replace(contract, columns=columns, unique=[])
+
+
+def _notes(done: Mapping[str, Done]) -> list[str]:
+    endless: dict[str, int] = {}
+    notes = []
+    for name, each in done.items():
+        for column, count in each.facts["endless"].items():
+            endless[column] = endless.get(column, 0) + count
+        notes += [f"{name}: {text}" if len(done) > 1 else text for text in each.facts["notes"]]
+    if len(notes) > _MOST_NOTES:
+        notes = [*notes[:_MOST_NOTES], f"… and {len(notes) - _MOST_NOTES} more such notes"]
+    counted = [
+        f"{name}: {count} infinite numbers count as missing" for name, count in endless.items()
+    ]
+    return notes + counted
+
+
+def _inputs(source: Source, parts: Sequence[Part], done: Mapping[str, Done]) -> dict[Path, int]:
+    """The source's files with their rows: those of the part that is read from a file."""
+    rows: dict[Path, int] = {}
+    path_of = getattr(source, "path", None)
+    for part in parts if path_of else ():
+        path = path_of(part)  # type: ignore[misc]
+        rows[path] = rows.get(path, 0) + done[part.name].facts["rows"]
+    return {path: rows.get(path, count or 0) for path, count in source.inputs().items()}

@@ -1,0 +1,74 @@
+"""Tables in Parquet: a file, or a folder of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import UserError
+from ...runs.files import sha256
+from ..contracts.sql import quoted
+from ..contracts.sql import text as literal
+from .base import Part, code_version, digest, unique_names
+from .paths import exactly, partition_columns
+from .text import part_name
+
+if TYPE_CHECKING:
+    import duckdb
+
+_INDEX = "__index_level_0__"  # what pandas makes of the index of a frame
+
+
+class ParquetSource:
+    """Files of Parquet; ``folder`` is that of which they are all the files, if it is one."""
+
+    text = False
+
+    def __init__(
+        self, label: str, paths: Sequence[Path], folder: Path | None, notes: Sequence[str] = ()
+    ) -> None:
+        self.label, self._folder = label, folder
+        self._paths = {part_name(path, folder): path for path in paths}
+        self.notes = list(notes)
+
+    def parts(self) -> list[Part]:
+        code = code_version(Path(__file__).parent)
+        return [Part(name, digest(sha256(path), code)) for name, path in self._paths.items()]
+
+    def open(self, con: duckdb.DuckDBPyConnection, part: Part, view: str) -> None:
+        import duckdb
+
+        path = self._paths[part.name]
+        rows = f"read_parquet({literal(exactly(path))}, hive_partitioning = false)"
+        try:
+            described = con.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()
+        except duckdb.Error as error:
+            raise UserError(
+                f"{path}: not a readable table: no whole Parquet file "
+                f"({str(error).splitlines()[0]}). Write it again."
+            ) from error
+        names = [name for name, *_ in described if name != _INDEX]
+        called, notes = unique_names(names, path.name)
+        self.notes += [note for note in notes if note not in self.notes]
+        chosen = [f"{quoted(a)} AS {quoted(b)}" for a, b in zip(names, called, strict=True)]
+        own = {name.lower() for name in called}
+        if self._folder:
+            for name, value in partition_columns(path, self._folder).items():
+                if name.lower() not in own:
+                    text = "NULL" if value is None else literal(value)
+                    chosen.append(f"{text}::VARCHAR AS {quoted(name)}")
+        if not chosen:
+            raise UserError(f"{path}: the table has no columns.")
+        con.execute(
+            f"CREATE OR REPLACE TEMP VIEW {quoted(view)} AS SELECT {', '.join(chosen)} FROM {rows}"
+        )
+
+    def inputs(self) -> dict[Path, int | None]:
+        return dict.fromkeys(self._paths.values())
+
+    def path(self, part: Part) -> Path:
+        return self._paths[part.name]
+
+    def label_of(self, part: Part) -> str:
+        return str(self._paths[part.name])

@@ -1,0 +1,135 @@
+"""Tables that are text: a file, or a folder of files, read by DuckDB with every column as text."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...config import ReadConfig
+from ...runs.files import WRITING, leftovers, make_folder, sha256
+from ..contracts.sql import quoted
+from ..contracts.sql import text as literal
+from .base import MISSING, Part, code_version, digest, file_name
+from .dialect import Dialect, find_dialect
+from .paths import exactly, partition_columns
+from .survey import Survey, copy_plain, survey
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class TextSource:
+    """Files of delimited text; ``folder`` is that of which they are all the files, if it is one."""
+
+    text = True
+
+    def __init__(
+        self,
+        label: str,
+        paths: Sequence[Path],
+        folder: Path | None,
+        read: ReadConfig,
+        scratch: Callable[[], Path],
+        notes: Sequence[str] = (),
+    ) -> None:
+        """``scratch`` says where copies may be made of what DuckDB cannot read as it is."""
+        self.label, self._folder, self._read, self._scratch = label, folder, read, scratch
+        self._paths = {part_name(path, folder): path for path in paths}
+        self._found = cache(self._find)
+        self._given, self.notes = list(notes), list(notes)
+
+    def parts(self) -> list[Part]:
+        code = code_version(Path(__file__).parent)
+        read = asdict(self._read)
+        notes, found = list(self._given), []
+        for name, path in self._paths.items():
+            dialect, seen = self._found(path)
+            notes += [*seen.notes, *dialect.notes]
+            found.append(Part(name, digest(sha256(path), self._columns(path), read, code)))
+        self.notes = notes
+        return found
+
+    def open(self, con: duckdb.DuckDBPyConnection, part: Part, view: str) -> None:
+        path = self._paths[part.name]
+        dialect, seen = self._found(path)
+        plain = path if seen.plain else self._copied(path, seen)
+        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in dialect.names)
+        missing = ", ".join(
+            literal(word) for word in dict.fromkeys([*MISSING, *self._read.missing])
+        )
+        options = {
+            "auto_detect": "false",
+            "columns": "{" + columns + "}",
+            "header": str(dialect.header).lower(),
+            "skip": str(dialect.skip),
+            "delim": literal(dialect.delimiter),
+            "quote": literal(dialect.quote),
+            "escape": literal(dialect.escape),
+            "nullstr": f"[{missing}]",
+            "strict_mode": "true",
+            "compression": "'gzip'" if seen.gzip and seen.plain else "'none'",
+            "hive_partitioning": "false",
+        }
+        given = ", ".join(f"{key} = {value}" for key, value in options.items())
+        more = "".join(
+            f", {'NULL' if value is None else literal(value)}::VARCHAR AS {quoted(name)}"
+            for name, value in self._columns(path).items()
+        )
+        con.execute(
+            f"CREATE OR REPLACE TEMP VIEW {quoted(view)} AS "
+            f"SELECT *{more} FROM read_csv({literal(exactly(plain))}, {given})"
+        )
+
+    def inputs(self) -> dict[Path, int | None]:
+        return dict.fromkeys(self._paths.values())
+
+    def path(self, part: Part) -> Path:
+        return self._paths[part.name]
+
+    def label_of(self, part: Part) -> str:
+        return str(self._paths[part.name])
+
+    def _find(self, path: Path) -> tuple[Dialect, Survey]:
+        seen = survey(path, self._read.encoding)
+        return find_dialect(seen.sample, seen.whole, self._read, path.name), seen
+
+    def _columns(self, path: Path) -> dict[str, str | None]:
+        """What the folders say that the file itself does not."""
+        if self._folder is None:
+            return {}
+        own = {name.lower() for name in self._found(path)[0].names}
+        found = partition_columns(path, self._folder)
+        return {name: value for name, value in found.items() if name.lower() not in own}
+
+    def _copied(self, path: Path, seen: Survey) -> Path:
+        """A copy that DuckDB reads, for as long as this object lives."""
+        to = self._copies / f"{digest(str(path))[:16]}.csv"
+        if not to.exists():
+            try:
+                copy_plain(path, seen, to)
+            except BaseException:
+                to.unlink(missing_ok=True)
+                raise
+        return to
+
+    @property
+    def _copies(self) -> Path:
+        if not hasattr(self, "_made"):
+            folder = self._scratch()
+            make_folder(folder)
+            for left in leftovers(folder):  # of processes that were killed
+                shutil.rmtree(left, ignore_errors=True)
+            self._made = Path(tempfile.mkdtemp(prefix=WRITING, dir=folder))
+            weakref.finalize(self, shutil.rmtree, self._made, ignore_errors=True)
+        return self._made
+
+
+def part_name(path: Path, folder: Path | None) -> str:
+    inner = path.relative_to(folder).as_posix() if folder else path.name
+    return file_name(inner.removesuffix(".gz").rsplit(".", 1)[0] if not folder else inner)
