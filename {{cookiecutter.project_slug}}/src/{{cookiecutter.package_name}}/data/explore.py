@@ -93,7 +93,8 @@ def average_by(overview: Overview, column: str, most: int = 12) -> pd.Series:
     values = bins(overview.frame[column])
     top = values.value_counts().head(most).index
     means = overview.outcome[values.isin(top)].groupby(values, observed=True).mean()
-    if types.is_string_dtype(values) or types.is_bool_dtype(values):
+    words = types.is_string_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype)
+    if words or types.is_bool_dtype(values):
         return means.sort_values(ascending=False)
     return means
 
@@ -133,7 +134,9 @@ def _outcome(target: pd.Series, task: Task) -> tuple[pd.Series, str]:
     if task == "regression":
         return target.astype("float64"), f"average {target.name}"
     if task == "binary":
-        positive = sorted(target.unique(), key=str)[1]
+        words = isinstance(target.dtype, pd.CategoricalDtype)
+        known = target.cat.remove_unused_categories().cat.categories if words else target
+        positive = (list(known) if words else sorted(target.unique()))[1]
     else:
         positive = target.value_counts().index[0]
     return (target == positive).astype("float64"), f"share of {target.name} = {positive}"

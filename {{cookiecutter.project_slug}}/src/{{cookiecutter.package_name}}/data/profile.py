@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .contracts.contract import ColumnRule, Contract, Type
-from .written import Written, candidates, quoted, reading
+from .contracts.sql import quoted
+from .written import Written, candidates, reading
 
 if TYPE_CHECKING:
     import duckdb
@@ -177,6 +178,8 @@ def _widened(column: ColumnProfile) -> tuple[float | str | None, float | str | N
         width = max(last - first, datetime.timedelta(days=5 * 365))
         return _moved(first, -width), _moved(last, width)
     span = high - low or abs(high) or 1
+    if column.type == "integer":
+        low, high, span = int(low), int(high), int(span)
     return (
         0 if low >= 0 else _rounded(low - span, math.floor),
         0 if high <= 0 < -low else _rounded(high + span, math.ceil),
@@ -194,9 +197,11 @@ def _rounded(value: float, towards: Any) -> float:
     """``value`` with three digits, away from the values seen."""
     if not math.isfinite(value) or value == 0:
         return value
-    step = 10.0 ** (math.floor(math.log10(abs(value))) - 2)
-    found = towards(value / step) * step
-    return int(found) if step >= 1 and abs(found) < 2**53 else float(f"{found:.6g}")
+    power = math.floor(math.log10(abs(value))) - 2
+    if isinstance(value, int):
+        step = 10 ** max(power, 0)
+        return int(towards(value / step)) * step
+    return float(f"{towards(value / 10.0**power) * 10.0**power:.3g}")
 
 
 def _stored(kind: str) -> Written:

@@ -1,4 +1,4 @@
-"""Your own table: read a CSV or Parquet file, infer what its columns are, and say so.
+"""Your own table: its rows as a contract lets them through, and what its columns are used for.
 
 Nothing is guessed silently: each decision is a note, and a column that gives the target away stops
 the run (:mod:`.leaks`).
@@ -6,36 +6,40 @@ the run (:mod:`.leaks`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
-from pandas.api import types
 
-from ..config import PROJECT_ROOT, TableConfig
+from ..config import TableConfig
 from ..errors import UserError, nearest
+from ..runs.files import write_atomic
+from .contracts.contract import Contract
+from .duplicates import duplicates
 from .examples import Task
+from .ingest import Ingested, ingest
+from .profile import LARGEST, ColumnProfile, Profile, profile
+from .roles import LEARNABLE, SET_ASIDE, Column, Role, roles, task
+from .contracts.sql import literal, quoted
 
-Role = Literal["target", "numeric", "boolean", "category", "date", "id", "constant", "text", "excluded"]
-MAX_CLASSES = 50
-_LEARNABLE = ("numeric", "boolean", "category", "date")
-_LARGEST = 3e38  # what single precision holds, and the boosting library computes with
-_MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?"]
+if TYPE_CHECKING:
+    import duckdb
 
-
-@dataclass(frozen=True)
-class Column:
-    """One column and the role inferred for it, with the reason."""
-
-    name: str
-    role: Role
-    why: str
+VIEW = "typed"
+_AT_ONCE = 8  # columns of numbers read together
+_READ_AS = {"numeric": "numbers", "boolean": "true or false", "category": "categories", "date": "dates"}
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with typed columns; rows without a target have been set aside."""
+    """A table with typed columns; rows without a target have been set aside.
+
+    ``frame`` holds the columns to learn from, the target, the group and the time: numbers as
+    float64, dates as datetime64, text and booleans as categories in order.
+    """
 
     path: Path
     frame: pd.DataFrame
@@ -43,195 +47,166 @@ class Table:
     task: Task
     rows_read: int
     notes: list[str]
+    inputs: dict[Path, int] = field(default_factory=dict)
 
     def named(self, *roles: Role) -> list[str]:
         return [column.name for column in self.columns if column.role in roles]
 
 
 def read_table(config: TableConfig) -> Table:
-    """Read ``config.path`` and infer the role of every column and the task.
+    """Read the table of ``config`` and infer the role of every column and the task.
 
     Raises:
-        UserError: the file is missing, empty or no table, the target is absent or has one value,
+        UserError: the table is missing, empty or no table, the target is absent or has one value,
             or a column that is named in the configuration does not exist.
     """
-    path = resolve(config.path)
-    frame = _read(path)
-    rows_read = len(frame)
-    for key in ("target", "group", "time"):
-        name = getattr(config, key)
-        if name is not None:
-            _require(name, frame, f"data.{key}={name}", path)
-    for key in ("exclude", "keep"):
-        for name in getattr(config, key):
-            _require(name, frame, f"data.{key}={name}", path)
+    ingested = ingest(config)
+    with connected(ingested) as con:
+        found = profiled(con, ingested)
+        return table_of(con, found, ingested, config)
 
-    frame, notes = _bounded(frame)
-    for name in dict.fromkeys(filter(None, (config.target, config.group, config.time))):
-        missing = frame[name].isna()
-        if missing.all():
+
+def connected(ingested: Ingested) -> duckdb.DuckDBPyConnection:
+    """A connection on which :data:`VIEW` is the rows that were taken in, in their order."""
+    import duckdb
+
+    con = duckdb.connect()
+    files = ", ".join(literal(str(file)) for file in ingested.files)
+    con.execute(f"CREATE TEMP VIEW {quoted(VIEW)} AS SELECT * FROM read_parquet([{files}])")
+    return con
+
+
+def profiled(con: duckdb.DuckDBPyConnection, ingested: Ingested) -> Profile:
+    """The profile of the typed rows; computed once for the same files, and kept beside them."""
+    path = ingested.folder / "profile.json"
+    of = [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in ingested.files]
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if saved["of"] == of:
+            return Profile.from_dict(saved["profile"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there, or of another version: made anew
+    found = profile(con, VIEW, text=False, examine=False)
+    found = Profile(found.rows, found.columns, duplicates(con, VIEW, found))
+    write_atomic(path, json.dumps({"of": of, "profile": found.to_dict()}), synced=False)
+    return found
+
+
+def table_of(
+    con: duckdb.DuckDBPyConnection,
+    found: Profile,
+    ingested: Ingested,
+    config: TableConfig,
+    where: str = "true",
+) -> Table:
+    """The table of typed rows, of those for which ``where`` is true in SQL; see :func:`read_table`."""
+    path = Path(config.path)
+    check_names(found, config)
+    named = list(dict.fromkeys(filter(None, (config.target, config.group, config.time))))
+    for name in named:
+        if found[name].filled == 0:
             raise UserError(f"{path}: no row has a value of {name}.")
-        if missing.any():
-            notes.append(f"{int(missing.sum())} of {rows_read} rows set aside: no {name}")
-            frame = frame[~missing].reset_index(drop=True)
-    frame = frame.apply(_typed)
-    if config.time and not _orders(frame[config.time]):
+    if config.time and found[config.time].type in ("text", "boolean"):
         raise UserError(f"data.time={config.time}: holds neither dates nor numbers.")
-    task = _task(frame[config.target], config)
-    columns = [_column(frame, name, config) for name in frame.columns]
-    if not any(column.role in _LEARNABLE for column in columns):
+    kind = task(found[config.target], config)
+    columns = roles(found, config)
+    if not any(column.role in LEARNABLE for column in columns):
         why = "; ".join(f"{c.name}: {c.why}" for c in columns if c.role != "target")
         raise UserError(f"{path}: no column is left to learn from. {why}.")
-    read_as = {"numeric": "numbers", "boolean": "true or false", "category": "categories", "date": "dates"}
-    for role, words in read_as.items():
+    learnt = [column.name for column in columns if column.role in LEARNABLE]
+    frame = _frame(con, found, ingested.contract, list(dict.fromkeys([*learnt, *named])), where)
+    notes = list(ingested.notes)
+    notes += [
+        f"{name}: {found[name].endless} infinite numbers count as missing"
+        for name in dict.fromkeys([*learnt, *named])
+        if found[name].endless
+    ]
+    for name in named:
+        missing = frame[name].isna()
+        if missing.any():
+            notes.append(f"{int(missing.sum())} of {found.rows} rows set aside: no {name}")
+            frame = frame[~missing].reset_index(drop=True)
+    target = found[config.target]
+    if kind == "regression" and target.type in ("date", "datetime"):
+        first = frame[config.target].min()
+        days = (frame[config.target] - first).dt.total_seconds() / 86_400
+        frame = frame.assign(**{config.target: days})
+        notes.append(f"{config.target}: dates, predicted as days since {first:%Y-%m-%d}")
+    for role, words in _READ_AS.items():
         if names := [column.name for column in columns if column.role == role]:
             notes.append(f"read as {words}: {', '.join(names)}")
-    notes += [
-        f"{c.name}: set aside, {c.why}"
-        for c in columns
-        if c.role in ("id", "constant", "text", "excluded")
-    ]
-    return Table(path, frame, columns, task, rows_read, notes)
+    notes += [f"{c.name}: set aside, {c.why}" for c in columns if c.role in SET_ASIDE]
+    return Table(path, frame, columns, kind, ingested.rows_read, notes, dict(ingested.inputs))
 
 
-def resolve(path: str) -> Path:
-    """``path`` as given, or below the project where it is not found from the working directory.
+def check_names(found: Profile, config: TableConfig) -> None:
+    """Whether the columns that ``config`` names are there.
 
     Raises:
-        UserError: there is no such file.
+        UserError: one is not; names those there are, and the nearest.
     """
-    given = Path(path).expanduser()
-    for candidate in (given, PROJECT_ROOT / given):
-        if candidate.is_file():
-            return candidate.resolve()
-    folder = given.parent if given.parent.is_dir() else PROJECT_ROOT
-    hint = nearest(given.name, (p.name for p in folder.iterdir()))
-    raise UserError(f"data.path={path}: there is no such file, seen from {Path.cwd()}.{hint}")
+    given = [(key, getattr(config, key)) for key in ("target", "group", "time")]
+    given += [(key, name) for key in ("id", "exclude", "keep") for name in getattr(config, key)]
+    names = found.names
+    for key, name in given:
+        if name is not None and name not in names:
+            shown = ", ".join(names[:30]) + (", …" if len(names) > 30 else "")
+            raise UserError(
+                f"data.{key}={name}: no such column in {config.path}. "
+                f"It has: {shown}.{nearest(name, names)}"
+            )
 
 
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            frame = pd.read_parquet(path)
+def _frame(
+    con: duckdb.DuckDBPyConnection, found: Profile, contract: Contract, names: list[str], where: str
+) -> pd.DataFrame:
+    """The columns ``names``, a few at a time: the whole table is never here as text."""
+    values: dict[str, Any] = {}
+    columns = [found[name] for name in names]
+    numbers = [c.name for c in columns if c.type in ("integer", "number")]
+    for start in range(0, len(numbers), _AT_ONCE):
+        batch = numbers[start : start + _AT_ONCE]
+        sql = ", ".join(f"{_finite(name)} AS c{place}" for place, name in enumerate(batch))
+        read = con.execute(f"SELECT {sql} FROM {quoted(VIEW)} WHERE {where}").fetchnumpy()
+        values.update({name: np.asarray(read[f"c{place}"]) for place, name in enumerate(batch)})
+    for column in columns:
+        if column.name in values:
+            continue
+        sql, words = quoted(column.name), None
+        if column.type in ("date", "datetime"):
+            sql = f"CASE WHEN isfinite({sql}) THEN CAST({sql} AS TIMESTAMP) END"
+        elif column.type == "boolean":
+            rule = contract.columns.get(column.name)
+            false, true = (rule.false, rule.true) if rule else ([], [])
+            words = [false[0] if false else "False", true[0] if true else "True"]
+            sql = f"CAST({sql} AS UTINYINT)"
         else:
-            frame = _read_csv(path)
-    except UserError:
-        raise
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}: not UTF-8 text (byte {error.start}). "
-            "Give a CSV saved as UTF-8, or a .parquet file."
-        ) from error
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path}: not a readable table ({error}).") from error
-    if frame.empty:
-        raise UserError(f"{path}: the table has no rows.")
-    return frame
+            _enumerate(con, column)
+            sql = f"CAST(CAST({sql} AS VARCHAR) AS {quoted(_ENUM)})"
+        read = con.execute(f"SELECT {sql} AS c FROM {quoted(VIEW)} WHERE {where}").df()["c"]
+        values[column.name] = _worded(read, words) if words else read
+    return pd.DataFrame({name: values[name] for name in names})
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    with path.open("rb") as file:
-        start = file.read(65_536)
-    if not start.strip():
-        raise UserError(f"{path}: the file is empty.")
-    if b"\0" in start:
-        raise UserError(f"{path}: not text. Give a CSV saved as UTF-8, or a .parquet file.")
-    header = start.decode("utf-8-sig", errors="replace").splitlines()[0]
-    separator = max(",;\t|", key=header.count)
-    return pd.read_csv(
-        path, sep=separator, encoding="utf-8-sig", na_values=_MISSING, keep_default_na=False
+_ENUM = "#words"
+
+
+def _finite(name: str) -> str:
+    number = f"CAST({quoted(name)} AS DOUBLE)"
+    return f"CASE WHEN abs({number}) <= {LARGEST} THEN {number} ELSE 'nan'::DOUBLE END"
+
+
+def _enumerate(con: duckdb.DuckDBPyConnection, column: ColumnProfile) -> None:
+    """Make the type of the column's texts in order, so that they arrive as categories."""
+    text = f"CAST({quoted(column.name)} AS VARCHAR)"
+    con.execute(f"DROP TYPE IF EXISTS {quoted(_ENUM)}")
+    con.execute(
+        f"CREATE TYPE {quoted(_ENUM)} AS ENUM "
+        f"(SELECT DISTINCT {text} FROM {quoted(VIEW)} WHERE {text} IS NOT NULL ORDER BY 1)"
     )
 
 
-def _bounded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The table with infinite numbers as missing ones, and a note for each column that had some."""
-    notes, bounded = [], {}
-    for name, column in frame.items():
-        if types.is_float_dtype(column) and (endless := column.abs() > _LARGEST).any():
-            notes.append(f"{name}: {int(endless.sum())} infinite numbers count as missing")
-            column = column.where(~endless)
-        bounded[name] = column
-    return pd.DataFrame(bounded), notes
-
-
-def _require(name: str, frame: pd.DataFrame, what: str, path: Path) -> None:
-    if name not in frame.columns:
-        names = [str(column) for column in frame.columns]
-        shown = ", ".join(names[:30]) + (", …" if len(names) > 30 else "")
-        raise UserError(f"{what}: no such column in {path}. It has: {shown}.{nearest(name, names)}")
-
-
-def _typed(column: pd.Series) -> pd.Series:
-    """Text that holds dates becomes dates; words for true and false stay words."""
-    if not types.is_string_dtype(column) and column.dtype != object:
-        return column
-    text = column.dropna().astype(str)
-    if len(text) and text.head(100).str.contains(r"^\d{4}-\d\d?-\d\d?", regex=True).all():
-        dates: Any = pd.to_datetime(column, errors="coerce", format="ISO8601")
-        if dates.notna().sum() == len(text):
-            return pd.Series(dates, index=column.index, name=column.name)
-    return column.astype("str").where(column.notna())
-
-
-def _orders(column: pd.Series) -> bool:
-    return types.is_datetime64_any_dtype(column) or types.is_numeric_dtype(column)
-
-
-def _task(target: pd.Series, config: TableConfig) -> Task:
-    values = target.nunique()
-    name = config.target
-    if values < 2:
-        only = target.iloc[0] if len(target) else "nothing"
-        raise UserError(
-            f"data.target={name}: every row has the same value ({only}). There is nothing to predict."
-        )
-    numeric = types.is_numeric_dtype(target) and not types.is_bool_dtype(target)
-    whole = numeric and bool((target % 1 == 0).all())
-    if types.is_datetime64_any_dtype(target):
-        raise UserError(f"data.target={name}: a date. Predict a number of days or a class instead.")
-    if config.task == "auto":
-        if values == 2:
-            return "binary"
-        if numeric and not (whole and values <= 10):
-            return "regression"
-        if values <= MAX_CLASSES:
-            return "multiclass"
-        raise UserError(
-            f"data.target={name}: {values} different texts, more than {MAX_CLASSES} classes. "
-            "Is it an identifier? Choose another target, or group its values."
-        )
-    if config.task == "regression" and not numeric:
-        raise UserError(f"data.task=regression: {name} is not a number.")
-    if config.task == "binary" and values != 2:
-        raise UserError(f"data.task=binary: {name} has {values} different values.")
-    if config.task == "multiclass" and values > MAX_CLASSES:
-        raise UserError(f"data.task=multiclass: {name} has {values} values, over {MAX_CLASSES}.")
-    return config.task  # type: ignore[return-value]  # _check_bounds has seen it
-
-
-def _column(frame: pd.DataFrame, name: str, config: TableConfig) -> Column:
-    column = frame[name]
-    values, filled = column.nunique(), int(column.notna().sum())
-    if name == config.target:
-        return Column(name, "target", "")
-    if name in config.exclude:
-        return Column(name, "excluded", "as data.exclude says")
-    if name == config.group:
-        return Column(name, "id", "it names the group")
-    if values <= 1:
-        return Column(name, "constant", "empty" if values == 0 else f"always {column.dropna().iloc[0]}")
-    if types.is_datetime64_any_dtype(column):
-        return Column(name, "date", "dates")
-    if types.is_bool_dtype(column) or set(column.dropna().unique()) <= {"True", "False"}:
-        return Column(name, "boolean", "true or false")
-    unique = values == filled == len(frame) and len(frame) > 20
-    if types.is_numeric_dtype(column):
-        whole = bool((column.dropna() % 1 == 0).all())
-        if unique and whole and (column.is_monotonic_increasing or name.lower().endswith("id")):
-            return Column(name, "id", "a different whole number in every row")
-        return Column(name, "numeric", f"{values} different numbers")
-    if unique:
-        return Column(name, "id", "a different text in every row")
-    if values > 50 and values > filled / 2:
-        return Column(name, "text", f"free text, {values} different values in {filled} rows")
-    return Column(name, "category", f"{values} categories")
+def _worded(flags: pd.Series, words: list[str]) -> pd.Series:
+    """0, 1 and missing as the words that the table has for them, false before true."""
+    codes = flags.fillna(-1).astype("int8")
+    return pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(words)))

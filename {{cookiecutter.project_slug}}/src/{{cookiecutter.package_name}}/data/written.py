@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .contracts.contract import ColumnRule, Type
+from .contracts.sql import text as literal
 
 # Words for true and false, in small letters. 0 and 1 stay numbers.
 WORDS = (
@@ -88,16 +89,6 @@ class Written:
     decimal: str = "."
     true: list[str] = field(default_factory=list)
     false: list[str] = field(default_factory=list)
-
-
-def quoted(name: str) -> str:
-    """``name`` as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """``text`` as an SQL string."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def reading(column: str, rule: Written | ColumnRule) -> str:

@@ -8,6 +8,7 @@ from pandas.api import types
 from ..config import Config, TableConfig
 from ..data.examples import Examples, Kind, Schema
 from ..data.leaks import refuse_leaks
+from ..data.roles import LEARNABLE
 from ..data.table import Table, read_table
 from .declared import select
 
@@ -40,23 +41,24 @@ def build(config: Config) -> Examples:
         recurring=config.data.recurring,
     )
     meaning = {name: columns[name][2] for name in chosen}
-    return Examples(frame, schema, {table.path: table.rows_read}, meaning, table.notes)
+    return Examples(frame, schema, table.inputs, meaning, table.notes)
 
 
 def _columns(table: Table) -> dict[str, tuple[Kind, pd.Series, str]]:
     """Feature name -> kind, values and meaning; a date becomes its day, weekday and hour."""
     found: dict[str, tuple[Kind, pd.Series, str]] = {}
     for column in table.columns:
+        if column.role not in LEARNABLE:
+            continue
         values = table.frame[column.name]
         match column.role:
             case "numeric":
                 found[column.name] = ("numeric", values.astype("float64"), column.why)
             case "boolean":
-                flags = values.map(lambda v: {"True": 1.0, "False": 0.0}.get(str(v)))
-                found[column.name] = ("numeric", flags.astype("float64"), column.why)
+                flags = values.cat.codes.astype("float64")  # false before true, missing is -1
+                found[column.name] = ("numeric", flags.where(flags >= 0), column.why)
             case "category":
-                words = values.astype("str").where(values.notna())
-                found[column.name] = ("categorical", words, column.why)
+                found[column.name] = ("categorical", values, column.why)
             case "date":
                 for part, (numbers, meaning) in _date_parts(values).items():
                     name = f"{column.name}_{part}"
@@ -79,14 +81,21 @@ def _target(table: Table, name: str) -> tuple[pd.Series, list[str]]:
     values = table.frame[name]
     if table.task == "regression":
         return values.astype("float64"), []
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        met = values.cat.remove_unused_categories()
+        return met.cat.codes.astype("int64"), [str(word) for word in met.cat.categories]
     codes, classes = pd.factorize(values, sort=True)
-    return pd.Series(codes, index=values.index), [str(value) for value in classes]
+    return pd.Series(codes, index=values.index), [_plain(value) for value in classes]
+
+
+def _plain(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else str(value)
 
 
 def _as_order(values: pd.Series) -> pd.Series:
-    """Dates as days and the text of a group as codes: something a split can compare."""
+    """Dates as days and the words of a group as codes: something a split can compare."""
     if types.is_datetime64_any_dtype(values):
         return (values - values.min()).dt.total_seconds() / 86_400
-    if types.is_numeric_dtype(values):
-        return values
-    return pd.Series(pd.factorize(values, sort=True)[0], index=values.index)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return values.cat.codes.astype("int64")
+    return values
