@@ -26,6 +26,14 @@ FEW = 50  # values up to which a column of text is one of categories
 MOST_LISTED = 200  # values up to which they are all counted
 LARGEST = 3e38  # what single precision holds, and the boosting library computes with
 EXACT_ROWS = 1_000_000  # rows up to which distinct values are counted exactly
+READ_AS = {
+    "integer": "whole numbers",
+    "number": "numbers",
+    "boolean": "true or false",
+    "date": "dates",
+    "datetime": "dates with a time",
+    "text": "text",
+}
 _SAMPLE = 5_000
 _BATCH = 60  # columns in one scan
 _CELLS = 4_000_000  # values hashed at once to count the distinct ones
@@ -264,7 +272,7 @@ def _measure(
         )
         parts.append(zeros if is_text and (not ways or _counts(ways)) else "0")
         for way in ways:
-            value = quoted(f"#{len(read)}")  # read once, used several times
+            value = quoted(f"#read {len(read)}")  # read once, used several times
             read.append(f"{reading(column, way) if is_text else column} AS {value}")
             parts += _facts(value, way.type)
     columns = ", ".join([*map(quoted, proposed), *read])
@@ -321,7 +329,7 @@ def _as_typed(blank: ColumnProfile, way: Written, low: Any, high: Any, endless: 
     return replace(
         blank,
         type=way.type,
-        why=_READ_AS[way.type],
+        why=READ_AS[way.type],
         minimum=low,
         maximum=high,
         endless=endless,
@@ -330,16 +338,6 @@ def _as_typed(blank: ColumnProfile, way: Written, low: Any, high: Any, endless: 
         true=list(way.true),
         false=list(way.false),
     )
-
-
-_READ_AS = {
-    "integer": "whole numbers",
-    "number": "numbers",
-    "boolean": "true or false",
-    "date": "dates",
-    "datetime": "dates with a time",
-    "text": "text",
-}
 
 
 def _chosen(
@@ -356,7 +354,7 @@ def _chosen(
             way, fact = max(facts, key=lambda each: each[1][0])
             share = fact[0] / filled if filled else 0.0
             if share >= 0.5:
-                why = f"text: only {share:.1%} are {_READ_AS[way.type]}"
+                why = f"text: only {share:.1%} are {READ_AS[way.type]}"
                 return replace(blank, why=why, unread_examples=[])
         return blank
     most = max(fact[0] for _, fact in readable)
@@ -385,7 +383,7 @@ def _chosen(
 
 
 def _how(column: ColumnProfile) -> str:
-    what = _READ_AS[column.type]
+    what = READ_AS[column.type]
     if column.type == "number" and column.decimal == ",":
         return f"{what} with a decimal comma"
     if column.type == "boolean":
