@@ -89,13 +89,13 @@ def jobs(folder: Path) -> list[dict[str, Any]]:
 
 
 def main_metrics(manifest: Mapping[str, Any], folder: Path) -> str:
-    """The first two of the run's own model, on validation rows when it was trained and on test rows
-    when it was evaluated; of jobs, how many succeeded."""
+    """The first two of the run's own model, on validation rows when it was trained, on test rows when
+    it was evaluated, over the folds when it was cross-validated; of jobs, how many succeeded."""
     if entries := jobs(folder):
         good = sum(entry.get("status") == "succeeded" for entry in entries)
         return f"{good} of {len(entries)} jobs"
     model = manifest["config"].get("model", {}).get("name")
-    part = "test" if manifest["kind"] == "evaluate" else "valid"
+    part = {"evaluate": "test", "cross_validate": "folds"}.get(manifest["kind"], "valid")
     start = f"{part}.{model}."
     own = {n.removeprefix(start): v for n, v in manifest["metrics"].items() if n.startswith(start)}
     return "  ".join(f"{name} {number(value)}" for name, value in list(own.items())[:2])

@@ -16,7 +16,7 @@ OLD = 1  # the version whose manifests have no seal
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--kind", help="only these: train, evaluate, jobs")
+    parser.add_argument("--kind", help="only these: train, evaluate, cross_validate, tune, jobs")
     parser.add_argument("--last", type=int, default=LAST, metavar="N", help=f"so many ({LAST})")
 
 
