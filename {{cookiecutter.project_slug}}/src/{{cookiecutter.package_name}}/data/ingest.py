@@ -42,6 +42,8 @@ from .sources.base import code_version, digest, file_name
 if TYPE_CHECKING:
     import duckdb
 
+    from .profile import Profile
+
 _HERE = Path(__file__).parent
 _MOST_NOTES = 20
 _PART = "#part"
@@ -248,8 +250,22 @@ def _contract(
     return _from_dict(known["contract"]), None
 
 
-def _infer(source: Source, parts: Sequence[Part], folder: Path, name: str) -> Contract:
-    from .profile import infer_contract, profile
+def profile_source(config: TableConfig) -> Profile:
+    """What the table of ``config`` holds as it comes: how its text is written, say.
+
+    Raises:
+        UserError: as for :func:`ingest`.
+    """
+    source = open_source(config)
+    with reading(source):
+        parts = source.parts()
+    if not parts:
+        raise UserError(f"{source.label}: the table has no rows.")
+    return _profile(source, parts, tables_folder())
+
+
+def _profile(source: Source, parts: Sequence[Part], folder: Path) -> Profile:
+    from .profile import profile
 
     with connect(folder) as con:
         columns: list[str] = []
@@ -274,7 +290,13 @@ def _infer(source: Source, parts: Sequence[Part], folder: Path, name: str) -> Co
             con.execute(f'CREATE TEMP VIEW "rows" AS SELECT {finite} FROM "all parts"')
             if con.execute('SELECT 1 FROM "rows" LIMIT 1').fetchone() is None:
                 raise UserError(f"{source.label}: the table has no rows.")
-            found = profile(con, "rows", source.text)
+            return profile(con, "rows", source.text)
+
+
+def _infer(source: Source, parts: Sequence[Part], folder: Path, name: str) -> Contract:
+    from .profile import infer_contract
+
+    found = _profile(source, parts, folder)
     contract = infer_contract(found, name)
     rules = {
         each.name: replace(contract.columns[each.name], nullable=True)
