@@ -1,9 +1,12 @@
 """Judge a saved model: ``python -m {{ cookiecutter.package_name }}.evaluate``.
 
 The model is loaded from its run; the data may be another, such as a week in which behaviour moved.
+``evaluation.against=RUN`` judges the model of another run on the same rows.
 """
 
 from __future__ import annotations
+
+import sys
 
 from .config import Config, cli
 
@@ -18,6 +21,8 @@ def main(config: Config) -> None:
     result = evaluate(config)
     print(result.report("test"))
     print(f"run {result.run}, model {result.fingerprint}")
+    if result.looks:
+        print(result.looks.describe(), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from . import features
@@ -28,6 +29,7 @@ from .evaluation.evaluate import (
     write_predictions,
 )
 from .evaluation.evaluate import evaluate as judge
+from .evaluation.ledger import Looks, look
 from .evaluation.metrics import MAIN_METRIC, number, title
 from .evaluation.outcome import WIDTH, outcome
 from .evaluation.thresholds import Decision
@@ -36,8 +38,6 @@ from .runs.files import write_atomic
 from .training import seeds
 from .training.models import Model, fit_model, load_model, save_model
 from .training.splits import Split, split
-
-_COLUMNS = ("exclude", "keep")  # settings of the data that leave its rows as they are
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Result:
     evaluation: Evaluation
     slices: pd.DataFrame | None = None  # of the test rows, when it was evaluated
     decision: Decision | None = None  # the same, for two classes
+    looks: Looks | None = None  # at these test rows so far
 
     def report(self, part: Part) -> str:
         """The outcome on the part of the split that was judged, for a terminal of 100 columns."""
@@ -93,7 +94,6 @@ def train(config: Config) -> Result:
     Raises:
         UserError: the data cannot be used as the configuration says; no run is left behind.
     """
-    against = _against(config, config.to_dict())
     with _one_blas_thread(), open_run("train", config) as run:
         examples, parts = prepare(config)
         seed = seeds.integer(config.seed, "model")
@@ -102,7 +102,7 @@ def train(config: Config) -> Result:
         run.model = _fingerprint(run.path / "model")
         # What is judged is what was saved, loaded again without anything of this process.
         model = load_model(run.path / "model")
-        return _judge(run, config.model.name, config, model, examples, parts, "valid", against)
+        return _judge(run, config.model.name, config, model, examples, parts, "valid")
 
 
 def evaluate(config: Config) -> Result:
@@ -110,23 +110,24 @@ def evaluate(config: Config) -> Result:
     or of what the command line says instead, and write a new run.
 
     Raises:
-        UserError: there is no such run, or the data lacks a feature the model needs.
+        UserError: there is no such run, the data lacks a feature the model needs, or the model has
+            learnt from the rows it would be judged on.
     """
     source = find_run(config.evaluation.run, "train")
     recorded = read_manifest(source)["config"]
     config = load_config([*recorded["overrides"], *config.overrides])
     model = load_model(source / "model")
-    against = _against(config, recorded)
     with _one_blas_thread(), open_run("evaluate", config) as run:
         examples, parts = prepare(config)
         _check_features(source.name, model, examples)
+        _refuse_seen(source.name, recorded, config, examples, parts, "test")
         for file in sorted((source / "model").iterdir()):
             run.add_input(file)
         run.model = _fingerprint(source / "model")
         # Columns as the model knows them; categories it has not seen count as missing.
         examples = replace(examples, schema=model.schema)
         name = recorded["model"]["name"]
-        return _judge(run, name, config, model, examples, parts, "test", against)
+        return _judge(run, name, config, model, examples, parts, "test")
 
 
 def prepare(config: Config) -> tuple[Examples, Split]:
@@ -143,12 +144,14 @@ def _judge(
     examples: Examples,
     parts: Split,
     part: Part,
-    against: Path | None,
 ) -> Result:
     others = {}
-    if against is not None:
+    if config.evaluation.against is not None:
+        against = find_run(config.evaluation.against, "train")
         others[against.name] = load_model(against / "model")
         _check_features(against.name, others[against.name], examples)
+        recorded = read_manifest(against)["config"]
+        _refuse_seen(against.name, recorded, config, examples, parts, part)
         for file in sorted((against / "model").iterdir()):
             run.add_input(file)
     found = judge(model, name, examples, parts, config, part, others)
@@ -160,43 +163,55 @@ def _judge(
         run.add_input(path, rows, derived=examples.derived)
     run.metrics.update(found.flat())
     run.intervals.update(found.flat_intervals())
-    off, decision = None, None
+    off, decision, looks = None, None, None
     if part == "test":
+        looks = look(examples, parts, str(run.model), run.id)
         off = slices(name, examples, parts, found, config)
         write_atomic(run.path / "slices.csv", off.to_csv(index=False, float_format="%.6g").encode())
         if decision := decide(model, name, examples, parts, found, config):
             run.write_json("decision.json", decision.to_dict())
     assert run.model is not None
-    made = (name, config, model, examples, parts, found, off, decision)
+    made = (name, config, model, examples, parts, found, off, decision, looks)
     return Result(run.id, run.path, run.model, *made)
 
 
-def _against(config: Config, recorded: dict[str, Any]) -> Path | None:
-    """The run that ``evaluation.against`` names, if its model has not learnt from rows that the
-    model of the configuration ``recorded`` is judged on.
+def _refuse_seen(
+    run: str,
+    recorded: dict[str, Any],
+    config: Config,
+    examples: Examples,
+    judged: Split,
+    part: Part,
+) -> None:
+    """Check that the model of ``run`` has not learnt from the rows it is to be judged on: with
+    another seed, split or choice of columns the same rows are divided in another way.
 
     Raises:
-        UserError: there is no such run, or its rows were split in another way.
+        UserError: it has.
     """
-    if config.evaluation.against is None:
-        return None
-    folder = find_run(config.evaluation.against, "train")
-    other = read_manifest(folder)["config"]
-    differs = [
-        key
-        for key, get in {
-            "data": lambda c: {k: v for k, v in c["data"].items() if k not in _COLUMNS},
-            "training.split": lambda c: c["training"]["split"],
-            "seed": lambda c: c["seed"],
-        }.items()
-        if get(other) != get(recorded)
-    ]
-    if differs:
+    now = config.to_dict()
+    if _divided(now) == _divided(recorded) or _source(now) != _source(recorded):
+        return
+    before, split_then = prepare(load_config(recorded["overrides"]))
+    if len(before) != len(examples):  # the file has other rows by now
+        return
+    known = [split_then.train] + [split_then.valid] * (part == "test")
+    rows = judged.parts()[part]
+    if seen := int(np.isin(rows, np.concatenate(known)).sum()):
         raise UserError(
-            f"evaluation.against: run {folder.name} differs in {' and '.join(differs)}, so it may "
-            "have learnt from rows that it would be judged on. Train it again with the same."
+            f"run {run} has learnt from {seen:,} of the {len(rows):,} rows that it would be judged "
+            "on, as seed, training.split, features or data differ. Train it again with the same."
         )
-    return folder
+
+
+def _divided(config: dict[str, Any]) -> list[Any]:
+    """What the division of the rows depends on."""
+    return [config["data"], config["features"], config["training"]["split"], config["seed"]]
+
+
+def _source(config: dict[str, Any]) -> Any:
+    data = config["data"]
+    return [data.get("path"), data.get("table")] if data["kind"] == "table" else data
 
 
 def _check_features(run: str, model: Model, examples: Examples) -> None:
