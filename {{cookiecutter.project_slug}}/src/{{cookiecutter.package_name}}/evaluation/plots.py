@@ -14,6 +14,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from ..data.examples import Schema
@@ -405,11 +406,15 @@ def tried(
         )
         if key in log:
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=6))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_formatter(NullFormatter())
         ax.set(xlabel=key)
     for ax in axes[len(values) :]:
         ax.set_visible(False)
     for ax in axes[::columns]:
         ax.set_ylabel(name)
+    axes[0].set_title("What was tried")
     return drawn
 
 

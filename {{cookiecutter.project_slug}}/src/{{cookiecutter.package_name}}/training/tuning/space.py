@@ -106,7 +106,7 @@ def _leaves(file: str, space: Mapping[str, Any], where: str = "") -> Iterator[tu
                 f"{file}: {key}: {value} is no range. Give it low and high, or choices; "
                 "what stays as it is needs no entry."
             )
-        if any(isinstance(each, Mapping) for each in value.values()):
+        if not set(value) & {*_RANGE, *_CHOICES}:
             yield from _leaves(file, value, key)
             continue
         allowed = _CHOICES if "choices" in value else _RANGE
