@@ -4,9 +4,9 @@
     make bench-training ARGS="--only side --rows 100000 --runs 1"
 
 *The bare script* is what one writes with pandas and XGBoost alone: read, split, fit with early
-stopping, predict, score, save. *Ours* is `python -m <package>.train`: the same, and contract, guard,
-baseline, intervals, figures, manifest. Each is a whole process, in the project's own environment,
-from a copy of its sources. The sides take turns; medians and ratios are printed.
+stopping, predict, score, save. *Ours* is `python -m <package>.train`: the same, and contract,
+guard, baseline, intervals, figures, manifest. Each is a whole process, in the project's own
+environment, from a copy of its sources. The sides take turns; medians and ratios are printed.
 """
 
 from __future__ import annotations
