@@ -21,7 +21,7 @@ def test_every_option_composes(group: str, option: str) -> None:
 @pytest.mark.parametrize(
     ("override", "parts"),
     [
-        ("model=lienar", ["model=lienar", "boosting, linear, popularity", "'linear'"]),
+        ("model=lienar", ["model=lienar", "boosting, linear, neural, popularity", "'linear'"]),
         ("model.lerning_rate=1", ["model.lerning_rate", "'learning_rate'", "max_depth"]),
         ("seeed=1", ["seeed", "'seed'"]),
         ("data.foo.bar=1", ["data.foo", "users"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
+from {{cookiecutter.package_name}}.config import PROJECT_ROOT
 from {{cookiecutter.package_name}}.jobs import processes
 from {{cookiecutter.package_name}}.jobs.engines import ENGINES
 from {{cookiecutter.package_name}}.jobs.worker import (
@@ -496,3 +498,21 @@ def test_memory_is_that_of_all_processes_of_a_job(
         time.sleep(0.1)
     assert memory.sample() == 0
     assert memory.peak >= 200
+
+
+def test_a_refused_plan_says_its_error_and_nothing_else(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    for name in ("pyproject.toml", "conf", "src", "notebooks"):
+        here = PROJECT_ROOT / name
+        if here.is_dir():
+            shutil.copytree(here, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(here, root / name)
+    with (root / "notebooks" / "03_train_model.py").open("a") as file:
+        file.write("# one line more\n")
+    command = [sys.executable, "-m", "{{cookiecutter.package_name}}.jobs", "data=shop"]
+    paths = os.environ | {"PYTHONPATH": str(root / "src")}
+    done = subprocess.run(command, cwd=root, env=paths, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: job 'train_model'")
+    assert len(done.stderr.splitlines()) == 1

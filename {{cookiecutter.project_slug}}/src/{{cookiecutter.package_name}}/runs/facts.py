@@ -127,7 +127,7 @@ def changed(config: Mapping[str, Any]) -> dict[str, Any]:
         else:
             schema = SECTIONS.get(section)
         defaults = flat(_defaults(schema), f"{section}.") if schema else {}
-        if section not in ("overrides", "jobs"):  # `jobs` says how, and the graph is long
+        if section not in ("overrides", "jobs", "tuning"):  # these say how, and are long
             here = flat(value, f"{section}.") if isinstance(value, Mapping) else {section: value}
             found |= {n: v for n, v in here.items() if n not in defaults or defaults[n] != v}
     return found

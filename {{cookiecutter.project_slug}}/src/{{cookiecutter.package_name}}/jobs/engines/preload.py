@@ -38,8 +38,15 @@ def _import(names: Iterable[str]) -> None:
             importlib.import_module(name)
 
 
+def _leave(server: int) -> None:
+    """End at once: libraries that are torn down with their objects alive complain on the terminal."""
+    if os.getpid() == server:
+        os._exit(0)
+
+
 gc.disable()  # nothing of what is imported is garbage
 _import([*filter(None, os.environ.pop(PRELOAD, "").split(",")), *LATE])
+atexit.register(_leave, os.getpid())  # after what is registered below: the last comes first
 # The server ends when its runner does, however that ends: then nothing of its jobs may stay.
 atexit.register(sweep, os.environ.get(MARK, ""), os.getpid())
 gc.collect()
