@@ -502,6 +502,7 @@ def test_memory_is_that_of_all_processes_of_a_job(
 
 def test_a_refused_plan_says_its_error_and_nothing_else(tmp_path: Path) -> None:
     root = tmp_path / "project"
+    root.mkdir()
     for name in ("pyproject.toml", "conf", "src", "notebooks"):
         here = PROJECT_ROOT / name
         if here.is_dir():

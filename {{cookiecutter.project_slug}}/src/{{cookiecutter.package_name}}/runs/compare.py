@@ -187,7 +187,9 @@ def labels(manifests: Sequence[Mapping[str, Any]]) -> list[str]:
     Where configurations are equal, code, inputs and packages that differ are named; runs that are
     equal in all that are told apart by the end of their id.
     """
-    configs = [shown.flat(each["config"]) for each in manifests]
+    # The space of a search is none of a run's own settings, and goes with the model.
+    own = [{k: v for k, v in each["config"].items() if k != "tuning"} for each in manifests]
+    configs = [shown.flat(each) for each in own]
     facts = _settings(configs)
     for name, read in (("code", _code), ("lock", _lock), ("inputs", _inputs)):
         values = [read(each) for each in manifests]

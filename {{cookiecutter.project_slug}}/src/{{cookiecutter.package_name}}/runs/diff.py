@@ -57,10 +57,11 @@ def differences(
         blas = {f"blas.{each['library']}": _blas(each) for each in libraries}
         return facts.flat(plain) | blas
 
-    is_jobs = "jobs" in (one["kind"], two["kind"])
+    kinds = (one["kind"], two["kind"])
+    idle = {s for s, kind in (("jobs", "jobs"), ("tuning", "tune")) if kind not in kinds}
 
     def config(of: Mapping[str, Any]) -> dict[str, Any]:
-        kept = {key: value for key, value in of["config"].items() if is_jobs or key != "jobs"}
+        kept = {key: value for key, value in of["config"].items() if key not in idle}
         # The overrides, which notebooks are given as well, are in the values they changed.
         given = kept.pop("overrides", None)
         return {name: value for name, value in facts.flat(kept).items() if value != given}
