@@ -117,7 +117,7 @@ class _Work:
 
     @property
     def recipe(self) -> str:
-        """What the files depend on besides the rows: another contract, code or library, new files."""
+        """What the files depend on besides the rows: the contract, this code, the library."""
         import duckdb
 
         code = (_HERE / "ingest.py", _HERE / "written.py", _HERE / "etl", _HERE / "contracts")
@@ -130,7 +130,7 @@ class _Work:
         return quarantine_folder() / self.folder.name
 
     def make(self, part: Part, path: Path) -> dict[str, Any]:
-        """Write the rows of ``part`` that hold the contract to ``path``, the others to quarantine."""
+        """Write the rows of ``part`` that are in order to ``path``, the others to quarantine."""
         import duckdb
 
         staged = path.with_name(f"{path.name}.staged")
@@ -344,9 +344,8 @@ def _view(
     con: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path], columns: str = "*"
 ) -> None:
     listed = ", ".join(literal(str(file)) for file in files)
-    con.execute(
-        f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS SELECT {columns} FROM read_parquet([{listed}])"
-    )
+    query = f"SELECT {columns} FROM read_parquet([{listed}])"
+    con.execute(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS {query}")
 
 
 def _endless(con: duckdb.DuckDBPyConnection, staged: Path) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -54,21 +54,15 @@ def cast(
     """
     types = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE {quoted(view)}").fetchall()}
     cells = {n: _cell(quoted(n), types[n], rule, missing) for n, rule in contract.columns.items()}
-    columns = [
-        f"{_refusing(cell) if whole else cell.value} AS {quoted(name)}"
-        for name, cell in cells.items()
-    ]
+    chosen = {name: _refusing(cell) if whole else cell.value for name, cell in cells.items()}
     if not whole:
         unread = {name: cell for name, cell in cells.items() if cell.unread}
-        columns += [
-            f"{_listed({n: (c.unread or '', literal(n)) for n, c in unread.items()})} AS {quoted(UNREAD)}",
-            f"{_listed({n: (c.unread or '', c.text) for n, c in unread.items()})} AS {quoted(TEXT)}",
-            f"{_listed({n: (c.endless, literal(n)) for n, c in cells.items() if c.endless})} "
-            f"AS {quoted(ENDLESS)}",
-        ]
-    con.execute(
-        f"CREATE OR REPLACE TEMP VIEW {quoted(to)} AS SELECT {', '.join(columns)} FROM {quoted(view)}"
-    )
+        endless = {name: cell for name, cell in cells.items() if cell.endless}
+        chosen[UNREAD] = _listed([(cell.unread, literal(name)) for name, cell in unread.items()])
+        chosen[TEXT] = _listed([(cell.unread, cell.text) for cell in unread.values()])
+        chosen[ENDLESS] = _listed([(cell.endless, literal(name)) for name, cell in endless.items()])
+    columns = ", ".join(f"{value} AS {quoted(name)}" for name, value in chosen.items())
+    con.execute(f"CREATE OR REPLACE TEMP VIEW {quoted(to)} AS SELECT {columns} FROM {quoted(view)}")
 
 
 def _refusing(cell: _Cell) -> str:
@@ -78,10 +72,11 @@ def _refusing(cell: _Cell) -> str:
     return f"CASE WHEN {wrong} THEN error({literal(REFUSED)}) ELSE {cell.value} END"
 
 
-def _listed(cells: Mapping[str, tuple[str, str]]) -> str:
+def _listed(cells: Sequence[tuple[str | None, str]]) -> str:
+    """A list of the items whose condition is true; NULL where none is."""
     if not cells:
         return "NULL::VARCHAR[]"
-    each = ", ".join(f"CASE WHEN {condition} THEN {item} END" for condition, item in cells.values())
+    each = ", ".join(f"CASE WHEN {condition} THEN {item} END" for condition, item in cells)
     return f"nullif(list_filter([{each}], lambda item: item IS NOT NULL), []::VARCHAR[])"
 
 
@@ -97,9 +92,8 @@ def _cell(column: str, kind: str, rule: ColumnRule, missing: Sequence[str]) -> _
         value = f"CAST({column} AS DOUBLE)"
         if kind not in _FLOATS:
             return _Cell(value)
-        return _Cell(
-            f"CASE WHEN isfinite({column}) THEN {value} END", None, f"NOT isfinite({column})"
-        )
+        finite = f"isfinite({column})"
+        return _Cell(f"CASE WHEN {finite} THEN {value} END", None, f"NOT {finite}")
     if rule.type == "integer" and number:
         value = f"CASE WHEN {column} = trunc({column}) THEN TRY_CAST({column} AS BIGINT) END"
         if kind in _INTEGERS:
@@ -138,22 +132,24 @@ def _of_text(column: str, rule: ColumnRule, missing: Sequence[str]) -> _Cell:
         plain = f"isfinite({usual}) AND NOT contains({column}, '_')"
         if rule.decimal == ",":
             usual = f"TRY_CAST(replace({column}, ',', '.') AS DOUBLE)"
-            plain = (
-                f"isfinite({usual}) AND NOT contains({column}, '_') AND NOT contains({column}, '.')"
-            )
+            # "1.5" is no number here, and 1.500 is one thousand five hundred.
+            plain = f"isfinite({usual}) AND NOT regexp_matches({column}, '[._]')"
         odd = f"CASE WHEN isfinite({read}) AND NOT contains({column}, '_') THEN {read} END"
         value = _first(plain, usual, odd)
         endless = f"NOT isfinite({read})"
-    elif rule.type == "date" and rule.format is None:
+    elif rule.type == "date":
+        # A time of day is not dropped: what has one is no date.
+        moment = f"({reading(column, replace(rule, type='datetime'))})"
+        day = f"CASE WHEN CAST({moment} AS TIME) = TIME '00:00' THEN CAST({moment} AS DATE) END"
         usual = f"TRY_CAST({column} AS DATE)"
         plain = f"length({column}) = 10 AND CAST({usual} AS VARCHAR) = {column}"
-        value = _first(plain, usual, read)
+        value = day if rule.format else _first(plain, usual, day)
     elif rule.type == "datetime" and rule.format is None:
         usual = f"TRY_CAST({column} AS TIMESTAMP)"
         plain = f"length({column}) BETWEEN 19 AND 26 AND CAST({usual} AS VARCHAR) = {column}"
         moment = f"CAST(TRY_CAST(trim({column}) AS TIMESTAMPTZ) AS TIMESTAMP)"
-        zoned = f"CASE WHEN regexp_full_match({column}, {literal(_OFFSET)}) THEN {moment} ELSE {read} END"
-        value = _first(plain, usual, zoned)
+        zoned = f"regexp_full_match({column}, {literal(_OFFSET)})"
+        value = _first(plain, usual, _first(zoned, moment, read))
     else:
         value = read
     value = f"CAST({value} AS {SQL_TYPES[rule.type]})"

@@ -24,7 +24,7 @@ _THREADS = 8  # more take memory each, and wait for the disk
 def connect(folder: Path, memory: str = MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in memory that spills below ``folder``, for the length of the block.
 
-    Rows keep the order of their file, moments are those of UTC, and nothing is fetched from the net.
+    Rows keep the order of their file, moments are those of UTC, and no extension is fetched.
     """
     import duckdb
 
@@ -47,6 +47,5 @@ def connect(folder: Path, memory: str = MEMORY) -> Iterator[duckdb.DuckDBPyConne
 
 def copy(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
     """Write the rows of ``query`` to ``path`` as Parquet, in their order."""
-    con.execute(
-        f"COPY ({query}) TO {text(str(path))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
-    )
+    options = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
+    con.execute(f"COPY ({query}) TO {text(str(path))} ({options})")

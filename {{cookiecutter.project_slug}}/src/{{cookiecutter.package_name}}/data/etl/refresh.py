@@ -1,4 +1,4 @@
-"""Partitions that are made once: after a kill, a correction or a late arrival, only what is missing.
+"""Partitions that are made once: after a kill or a late arrival, only what is missing.
 
 The state of a table's folder is ``table.json``. A partition's file is named by what it was made of,
 so a file is never changed, and a killed run leaves nothing that the next one could take for done.

@@ -19,7 +19,7 @@ else:
 
 @dataclass(frozen=True)
 class Step:
-    """One transformation of the rows of a partition; made by a function that :func:`step` decorates."""
+    """One transformation of the rows of a partition; :func:`step` makes it of a function."""
 
     name: str
     function: Callable[..., Rows]

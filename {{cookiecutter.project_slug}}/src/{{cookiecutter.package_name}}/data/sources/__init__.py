@@ -29,7 +29,7 @@ SUFFIXES: dict[str, Callable[[Path, TableConfig], Source]] = {}
 
 
 def open_source(config: TableConfig) -> Source:
-    """The source that ``config.path`` (and ``config.table``) names; content decides, not the suffix.
+    """The source that ``config.path`` names; the content decides which, not the suffix.
 
     Raises:
         UserError: it is missing, empty, no table or no such table within a database; with the fix.
@@ -54,9 +54,7 @@ def open_source(config: TableConfig) -> Source:
 
         return DuckdbSource(path, config.table)
     if config.table is not None:
-        raise UserError(
-            f"data.table={config.table}: {path} is no database, it is one table. Leave data.table out."
-        )
+        raise UserError(f"data.table={config.table}: {path} is no database. Leave data.table out.")
     if start.startswith(b"PAR1"):
         from .parquet import ParquetSource
 

@@ -77,7 +77,7 @@ def digest(*content: Any) -> str:
 
 @cache
 def code_version(*files: Path) -> str:
-    """A hash of the code in ``files`` (or folders of them): what it makes is made anew after a change."""
+    """A hash of the code in ``files``, or folders: what it makes is made anew after a change."""
     found = [
         path for file in files for path in ([file] if file.is_file() else sorted(file.glob("*.py")))
     ]

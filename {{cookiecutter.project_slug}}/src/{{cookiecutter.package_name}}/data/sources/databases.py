@@ -71,7 +71,8 @@ class DuckdbSource(DatabaseFile):
         with duckdb.connect() as con:
             _attach(con, self._path, "source")
             rows = con.execute(
-                "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'source' "
+                "SELECT schema_name, table_name FROM duckdb_tables() "
+                "WHERE database_name = 'source' "
                 "UNION ALL SELECT schema_name, view_name FROM duckdb_views() "
                 "WHERE database_name = 'source' AND NOT internal ORDER BY ALL"
             ).fetchall()
@@ -170,7 +171,7 @@ def arrow_schema(names: Sequence[str], types: Sequence[str]) -> pa.Schema:
 
 
 def store(con: duckdb.DuckDBPyConnection, view: str, schema: pa.Schema, fetch: Any) -> None:
-    """Make the temporary table ``view`` of the rows that ``fetch(count)`` gives until there are none."""
+    """Make the temporary table ``view`` of the rows that ``fetch(count)`` gives, to the last."""
     import pyarrow as pa
 
     def batches() -> Iterator[pa.RecordBatch]:

@@ -90,7 +90,7 @@ def _structure(text: str, whole: bool, read: ReadConfig) -> tuple[str, str, str,
 def _split(
     text: str, whole: bool, delimiter: str, quote: str, escape: str, strict: bool = True
 ) -> list[list[str]]:
-    """The rows of ``text`` without the last one if it may be cut; none where they cannot be told."""
+    """The rows of ``text``, less the last one if it may be cut; none where there is no telling."""
     if len(delimiter) > 1:
         text, delimiter = text.replace(delimiter, "\x1f"), "\x1f"
     doubled = quote == escape
@@ -144,7 +144,8 @@ def _has_header(
             f"{where}: its first line ({shown}) is taken for the header; all columns are text"
         ]
     told = [_kind(first[number], read.missing) for number in typed]
-    if not all(alike) or not any(told) or _counting([first[number] for number in typed]):
+    counting = not read.columns and _counting([first[number] for number in typed])
+    if not all(alike) or not any(told) or counting:
         return True, []
     named = (
         "its columns are named by data.read.columns"
@@ -155,11 +156,14 @@ def _has_header(
 
 
 def _counting(cells: Sequence[str]) -> bool:
-    """Years or numbers that follow each other: names of columns, although they are numbers."""
+    """Years that follow each other, or numbers from 0: names of columns, although numbers."""
     if len(cells) < 2 or not all(re.fullmatch(r"\s*\d+\s*", cell) for cell in cells):
         return False
     numbers = [int(cell) for cell in cells]
-    return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    first = numbers[0]
+    return (first == 0 or 1900 <= first <= 2100) and numbers == [
+        *range(first, first + len(numbers))
+    ]
 
 
 def _kind_of(cells: Sequence[str], missing: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ TEXT = (".csv", ".tsv", ".txt", ".tab", ".psv", ".dat")
 
 
 def locate(path: str, key: str = "data.path") -> Path:
-    """A file or folder: as given, or below the project if it is not seen from the working directory.
+    """A file or folder: as given, or below the project if it is not seen from here.
 
     Raises:
         UserError: it is not there; with a hint for a misspelt name.
@@ -31,7 +31,7 @@ def locate(path: str, key: str = "data.path") -> Path:
 
 
 def files_of(folder: Path) -> tuple[list[Path], bool, list[str]]:
-    """The files of a table that is a folder, in order; whether they are text; and what was left out.
+    """The files of a table that is a folder, in order; whether they are text; what was left out.
 
     What begins with a dot or an underscore is none of them: that is how writers mark their own.
 

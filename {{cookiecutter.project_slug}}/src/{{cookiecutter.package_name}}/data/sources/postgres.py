@@ -31,8 +31,8 @@ class PostgresSource:
         self._variable = path.removeprefix(SCHEME).strip()
         if "/" in self._variable or "@" in self._variable:
             raise UserError(
-                f"data.path={SCHEME}…: give the name of an environment variable that holds the URL, "
-                f"not the URL: a configuration is kept and shown. For example {SCHEME}DATABASE_URL."
+                f"data.path={SCHEME}…: give the name of an environment variable that holds "
+                f"the URL, such as {SCHEME}DATABASE_URL: a configuration is kept and shown."
             )
         self._url = os.environ.get(self._variable, "")
         if not self._url:
@@ -50,14 +50,11 @@ class PostgresSource:
         """One part. Its version is a sum of hashes of all rows, computed by the server."""
         with self._told(self.label):
             columns = self._columns()
-            count, content = (
-                self._connected()
-                .execute(
-                    "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text "
-                    f"FROM {self._name} AS t"
-                )
-                .fetchone()
+            query = (
+                "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text "
+                f"FROM {self._name} AS t"
             )
+            count, content = self._connected().execute(query).fetchone()
         code = code_version(Path(__file__).parent)
         return [Part(file_name(self._table), digest(count, content, columns, code))]
 
@@ -73,10 +70,9 @@ class PostgresSource:
             kinds = [_arrow(kind, precision, scale) for _, kind, precision, scale in columns]
             schema = pa.schema(list(zip(names, kinds, strict=True)))
             chosen = ", ".join(
-                f"{quoted(name)}::text" if kind == pa.string() else
-                f"{quoted(name)}::float8" if kind == pa.float64() else quoted(name)
-                for (name, *_), kind in zip(columns, kinds, strict=True)
-            )  # fmt: skip
+                f"{quoted(name)}{_as(kind, arrow)}"
+                for (name, kind, *_), arrow in zip(columns, kinds, strict=True)
+            )
             with self._connected().cursor("rows") as cursor:
                 cursor.itersize = BATCH
                 cursor.execute(
@@ -111,11 +107,12 @@ class PostgresSource:
         return [tuple(row) for row in rows.fetchall()]
 
     def _order(self, columns: list[tuple[str, str, int | None, int | None]]) -> str:
-        """By the primary key; a table without one by all it holds, since no other order is its own."""
+        """By the primary key, or else by all a row holds: no other order is its own."""
         schema, _, table = self._table.rpartition(".")
         keys = self._connected().execute(
             "SELECT k.column_name FROM information_schema.table_constraints c "
-            "JOIN information_schema.key_column_usage k USING (constraint_name, table_schema, table_name) "
+            "JOIN information_schema.key_column_usage k "
+            "USING (constraint_name, table_schema, table_name) "
             "WHERE c.constraint_type = 'PRIMARY KEY' AND c.table_schema = %s AND c.table_name = %s "
             "ORDER BY k.ordinal_position",
             [schema or "public", table],
@@ -175,6 +172,14 @@ class PostgresSource:
         return text
 
 
+def _as(kind: str, arrow: pa.DataType) -> str:
+    import pyarrow as pa
+
+    if kind == "timestamptz":
+        return " AT TIME ZONE 'UTC'"
+    return {pa.string(): "::text", pa.float64(): "::float8"}.get(arrow, "")
+
+
 def _arrow(kind: str, precision: int | None, scale: int | None) -> pa.DataType:
     import pyarrow as pa
 
@@ -187,7 +192,7 @@ def _arrow(kind: str, precision: int | None, scale: int | None) -> pa.DataType:
         "bool": pa.bool_(),
         "date": pa.date32(),
         "timestamp": pa.timestamp("us"),
-        "timestamptz": pa.timestamp("us", tz="UTC"),
+        "timestamptz": pa.timestamp("us"),  # in UTC
     }
     if kind == "numeric":
         exact = precision is not None and precision <= 38 and 0 <= (scale or 0) <= precision

@@ -55,7 +55,8 @@ def _why(message: str) -> str:
     if cells:
         found, expected = int(cells[2]), int(cells[1])
         count = f"{found} cell{'s' * (found != 1)} where the first line has {expected}"
-        return f"{where} has {count}{shown}. Mend the line, or name the delimiter in data.read.delimiter."
+        mend = "Mend the line, or name the delimiter in data.read.delimiter."
+        return f"{where} has {count}{shown}. {mend}"
     if "quote" in message:
         return f"{where}{shown}: a quote is opened and not closed. Mend the line."
     if "unicode" in message.lower():

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from ...errors import UserError, nearest
 
@@ -29,7 +29,7 @@ _BOMS = (  # the longer ones first: UTF-32's begins as UTF-16's
 _ARCHIVES = {
     b"PK\x03\x04": "a zip archive or an Excel workbook",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"BZh": "compressed by bzip2",
+    b"BZh9": "compressed by bzip2",
     b"\xfd7zXZ": "compressed by xz",
     b"\x28\xb5\x2f\xfd": "compressed by zstd",
     b"%PDF": "a PDF",
@@ -74,16 +74,16 @@ def survey(path: Path, encoding: str | None) -> Survey:
         if found is None:
             valid, kinds, odd = _read_through(path, start, stream)
             if valid:
-                sample = _decoded(start, "utf-8")
+                sample = _decoded(path, start, "utf-8")
                 return Survey("utf-8", zipped, kinds < 2, sample, len(start) < SAMPLE)
             found = _guessed(path, odd)
         elif found in ("utf-8", "utf-8-sig"):
             valid, kinds, _ = _read_through(path, start, stream)
             if not valid:
                 raise _wrong(path, found)
-            sample = _decoded(start, "utf-8-sig")
+            sample = _decoded(path, start, "utf-8-sig")
             return Survey(found, zipped, kinds < 2, sample, len(start) < SAMPLE)
-    sample = _decoded(start, found)
+    sample = _decoded(path, start, found)
     if not sample.strip().strip("\ufeff"):
         raise UserError(f"{path}: the file is empty.")
     notes = () if encoding else (f"{path.name}: read as {found}, not UTF-8",)
@@ -148,6 +148,7 @@ def _refuse(path: Path, start: bytes) -> None:
 
 def _named(encoding: str) -> str:
     try:
+        "".encode(encoding)  # codecs that make bytes of bytes are none
         return codecs.lookup(encoding).name
     except LookupError as error:
         known = (
@@ -157,7 +158,6 @@ def _named(encoding: str) -> str:
             "cp1252",
             "cp1250",
             "cp1251",
-            "iso8859-15",
             "shift_jis",
         )
         raise UserError(
@@ -174,10 +174,13 @@ def _marked(path: Path, start: bytes) -> str | None:
     half = len(start) // 2
     for zeros, others, name in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
         if half > 4 and zeros > 0.4 * half and others < 0.1 * half:
-            return name
-    if _CONTROLS.search(start):
-        raise UserError(f"{path}: not text. Give a CSV file, or a .parquet file.")
-    return None
+            text = start.decode(name, "replace").encode()
+            return name if not _CONTROLS.search(text) else _refuse_binary(path)
+    return _refuse_binary(path) if _CONTROLS.search(start) else None
+
+
+def _refuse_binary(path: Path) -> NoReturn:
+    raise UserError(f"{path}: not text. Give a CSV file, or a .parquet file.")
 
 
 def _read_through(path: Path, start: bytes, stream: BinaryIO) -> tuple[bool, int, bytes]:
@@ -188,9 +191,7 @@ def _read_through(path: Path, start: bytes, stream: BinaryIO) -> tuple[bool, int
     chunk = start
     while chunk:
         if b"\0" in chunk:
-            raise UserError(
-                f"{path}: not text, it holds zero bytes. Give a CSV or a .parquet file."
-            )
+            raise UserError(f"{path}: not text, it holds zero bytes. Give a CSV file.")
         pairs += chunk.count(b"\r\n") + (last == b"\r" and chunk.startswith(b"\n"))
         feeds += chunk.count(b"\n")
         returns += chunk.count(b"\r")
@@ -234,13 +235,16 @@ def _guessed(path: Path, odd: bytes) -> str:
     return "cp1252"
 
 
-def _decoded(start: bytes, encoding: str) -> str:
+def _decoded(path: Path, start: bytes, encoding: str) -> str:
     """The text of the first bytes, which may end within a character."""
-    return codecs.getincrementaldecoder(encoding)("replace").decode(start)
+    try:
+        return codecs.getincrementaldecoder(encoding)("replace").decode(start)
+    except UnicodeError as error:  # UTF-16 without its mark
+        raise _wrong(path, encoding) from error
 
 
 def _wrong(path: Path, encoding: str, where: str = "") -> UserError:
     return UserError(
-        f"{path}: not {encoding} text{where}. Name its encoding, such as data.read.encoding=cp1252, "
-        "or save it as UTF-8."
+        f"{path}: not {encoding} text{where}. Name its encoding, such as "
+        "data.read.encoding=cp1252, or save it as UTF-8."
     )
