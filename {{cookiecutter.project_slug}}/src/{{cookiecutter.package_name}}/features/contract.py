@@ -56,9 +56,13 @@ SHOP_RULE = RowRule("a category is part of all", "taste_shown <= user_shown")
 def shop_contract(schema: Schema, columns: Sequence[str]) -> Contract:
     """The contract of the shop's examples with ``columns``; see docs/contracts.md."""
     both = {"taste_shown", "user_shown"} <= set(columns)
+    kinds = {"numeric": ColumnRule("number"), "categorical": ColumnRule("text")}
     return Contract(
         "the shop's examples",
-        {name: SHOP_COLUMNS[name] for name in columns},
+        {
+            name: SHOP_COLUMNS.get(name) or kinds[schema.features[name]]  # a feature of your own
+            for name in columns
+        },
         unique=[schema.key],
         rules=[SHOP_RULE] if both else [],
     )

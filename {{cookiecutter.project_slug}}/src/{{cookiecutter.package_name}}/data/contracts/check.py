@@ -44,7 +44,7 @@ def check(
     Raises:
         UserError: the contract itself is wrong, or a row rule cannot be computed.
     """
-    refuse_mistakes(contract)
+    refuse_mistakes(contract, con)
     found = look(con, view, contract)
     rows = found.read(contract)
     total = con.execute(f"SELECT count(*) FROM {quoted(view)}").fetchall()[0][0]

@@ -20,19 +20,26 @@ _CHANCE = {"random", "uuid", "gen_random_uuid", "nextval", "now", "today", "curr
 
 
 @contextmanager
-def parser() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection for what needs no data; without threads of its own."""
+def parser(given: duckdb.DuckDBPyConnection | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection for what needs no data: the one there is, or one without threads of its own."""
     import duckdb
 
+    if given is not None:
+        yield given
+        return
     with duckdb.connect(config={"threads": 1}) as con:
         yield con
 
 
-def explain(expressions: Sequence[str], types: Mapping[str, str]) -> dict[int, str]:
+def explain(
+    expressions: Sequence[str],
+    types: Mapping[str, str],
+    con: duckdb.DuckDBPyConnection | None = None,
+) -> dict[int, str]:
     """What is wrong with each expression that is no rule over columns of ``types``, by number."""
     found = {}
     columns = ", ".join(f"NULL::{SQL_TYPES[kind]} AS {quoted(name)}" for name, kind in types.items())
-    with parser() as con:
+    with parser(con) as con:
         for number, sql in enumerate(expressions):
             wrong = _syntax(con, sql) or _meaning(con, sql, f"(SELECT {columns})", types)
             if wrong:
@@ -50,11 +57,12 @@ def columns_of(con: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
 
 
 def _parsed(con: duckdb.DuckDBPyConnection, sql: str) -> Any:
-    text = con.execute("SELECT json_serialize_sql(?)", [f"SELECT (\n{sql}\n)"]).fetchall()[0][0]
+    text = con.execute("SELECT json_serialize_sql(?)", [f"SELECT\n{sql}\n"]).fetchall()[0][0]
     return json.loads(text)
 
 
 def _syntax(con: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """Rules are computed within brackets; here there are none, so that none are closed or opened."""
     parsed = _parsed(con, sql)
     if parsed["error"]:
         return f"{sql!r} is no SQL expression: {parsed['error_message']}."

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from ...errors import UserError, nearest
 from .contract import ColumnRule, Contract, Policy, Type
 from .expressions import explain
+
+if TYPE_CHECKING:
+    import duckdb
 
 Place = tuple[str | int, ...]  # such as ("columns", "age", "minimum")
 TYPES, POLICIES = get_args(Type), get_args(Policy)
@@ -22,13 +25,15 @@ class Mistake:
     what: str
 
 
-def refuse_mistakes(contract: Contract) -> None:
+def refuse_mistakes(
+    contract: Contract, con: duckdb.DuckDBPyConnection | None = None
+) -> None:
     """Stop where the contract cannot be checked.
 
     Raises:
         UserError: with each mistake and the place where it stands.
     """
-    if found := mistakes(contract):
+    if found := mistakes(contract, con):
         lines = "\n".join(f"  {name_of(each.place)}: {each.what}" for each in found)
         raise UserError(f"the contract of {contract.table} cannot be checked:\n{lines}")
 
@@ -37,12 +42,16 @@ def name_of(place: Place) -> str:
     return ".".join(str(part) for part in place)
 
 
-def mistakes(contract: Contract) -> list[Mistake]:
+def mistakes(
+    contract: Contract, con: duckdb.DuckDBPyConnection | None = None
+) -> list[Mistake]:
     """All that is wrong with ``contract``, in the order in which it is written."""
     found = [*_choice(("policy",), contract.policy, POLICIES)]
     if not contract.columns:
         found.append(Mistake(("columns",), "a table has at least one column."))
     for name, rule in contract.columns.items():
+        if not name or "\0" in name:
+            found.append(Mistake(("columns", name), "a column has a name."))
         found += _column(("columns", name), rule)
     found += _size(contract)
     for number, names in enumerate(contract.unique):
@@ -51,7 +60,7 @@ def mistakes(contract: Contract) -> list[Mistake]:
         if not names or len(set(names)) < len(names):
             found.append(Mistake(place, "give different columns, at least one."))
     found += _freshness(contract)
-    return found + _rules(contract)
+    return found + _rules(contract, con)
 
 
 def _choice(place: Place, value: object, known: tuple[str, ...]) -> list[Mistake]:
@@ -196,7 +205,7 @@ def _freshness(contract: Contract) -> list[Mistake]:
     return found
 
 
-def _rules(contract: Contract) -> list[Mistake]:
+def _rules(contract: Contract, con: duckdb.DuckDBPyConnection | None) -> list[Mistake]:
     found: list[Mistake] = []
     names = [rule.name for rule in contract.rules]
     for number, rule in enumerate(contract.rules):
@@ -205,8 +214,8 @@ def _rules(contract: Contract) -> list[Mistake]:
             found += _choice((*place, "policy"), rule.policy, POLICIES)
         if not rule.name or rule.name in names[:number]:
             found.append(Mistake((*place, "name"), "give each rule a name of its own."))
-    if contract.rules and not found:
+    if contract.rules and not found and all(contract.columns):
         types = {name: rule.type for name, rule in contract.columns.items() if rule.type in TYPES}
-        for number, wrong in explain([rule.sql for rule in contract.rules], types).items():
+        for number, wrong in explain([rule.sql for rule in contract.rules], types, con).items():
             found.append(Mistake(("rules", number, "sql"), wrong))
     return found
