@@ -544,8 +544,6 @@ NUMBERS = st.integers(-(10**20), 10**20) | st.floats(allow_nan=False)
 
 
 RARELY = st.sampled_from([0, 0, 0, 1])  # the SQL of a rule takes longest to look at
-    [0, 0, 0, 1]
-)  # the SQL of a rule is looked at each time, which takes longest
 
 
 @st.composite
