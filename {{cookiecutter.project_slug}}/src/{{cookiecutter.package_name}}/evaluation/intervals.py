@@ -340,7 +340,10 @@ def _turned(bounds: tuple[float, float], itself: float, difference: bool) -> tup
     """The "basic" interval (the same book): ``bounds`` mirrored at the metric ``itself``.
 
     For a metric that noise adds to and never takes from, as the rows have noise and a resample has
-    it twice: the percentiles lie above the true value, and their mirror image around it.
+    it twice: the percentiles lie above the true value, and their mirror image around it. Of a
+    difference nobody knows to which side noise adds more, so both count.
     """
     low, high = 2 * itself - bounds[1], 2 * itself - bounds[0]
-    return (low, high) if difference else (max(0.0, min(low, itself)), max(high, itself))
+    if difference:
+        return min(low, bounds[0]), max(high, bounds[1])
+    return max(0.0, min(low, itself)), max(high, itself)

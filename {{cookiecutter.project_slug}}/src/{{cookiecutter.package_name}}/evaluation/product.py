@@ -32,7 +32,7 @@ from .metrics import Floats, Integers
 METRIC = "clicks_per_mille"
 STRATA = 4
 # In clicks: as if seen that often, a place is an average one, and all strata are alike.
-_PRIOR, _PRIOR_OF_STRATA = 10.0, 100.0
+_PRIOR, _PRIOR_OF_STRATA = 2.0, 100.0
 _ROUNDS = 20
 
 
@@ -71,6 +71,7 @@ def attention(
     share = np.cumsum(clicks[order]) / max(clicks.sum(), 1)  # strata of equally many clicks
     cuts = np.searchsorted(share, np.arange(1, STRATA) / STRATA)
     edges = np.unique(relevance[order][np.minimum(cuts, len(order) - 1)])
+    edges = edges[edges > relevance[order[0]]]  # below it there would be nothing
     count = int(place.max()) + 1
     stratum = np.searchsorted(edges, relevance, side="right")
     shape = (len(edges) + 1, count)
@@ -108,10 +109,10 @@ def _shrunk(clicks: Floats, expected: Floats) -> Floats:
     """Clicks over expected ones, as a share of the average place of the stratum: what few clicks
     say is drawn towards what all strata together say, and that towards no difference."""
 
-    level = clicks.sum(axis=-1, keepdims=True) / expected.sum(axis=-1, keepdims=True)
-    clicks = clicks / level
-    of_place, usual = (each.sum(axis=-2, keepdims=True) for each in (clicks, expected))
-    together = (of_place + _PRIOR) / (usual + _PRIOR)
+    total, usual = (each.sum(axis=-1, keepdims=True) for each in (clicks, expected))
+    clicks = clicks * np.divide(usual, total, out=np.ones_like(total), where=total > 0)
+    of_all = [each.sum(axis=-2, keepdims=True) + _PRIOR for each in (clicks, expected)]
+    together = of_all[0] / of_all[1]
     return np.asarray((clicks + _PRIOR_OF_STRATA * together) / (expected + _PRIOR_OF_STRATA))
 
 

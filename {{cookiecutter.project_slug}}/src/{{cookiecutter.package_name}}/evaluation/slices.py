@@ -116,7 +116,7 @@ class _Estimate:
         """How likely noise makes the value, times ``sign``, as high as it is."""
         if not math.isfinite(self.value) or not self.error > 0:
             return 1.0
-        return 1 - _NORMAL.cdf(normal(sign * self.value / self.error, self.freedom))
+        return _NORMAL.cdf(-normal(sign * self.value / self.error, self.freedom))
 
 
 @dataclass(frozen=True)
