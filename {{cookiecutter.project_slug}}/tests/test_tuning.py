@@ -31,6 +31,7 @@ PACKAGE = module.__name__.split(".")[0]
 LINEAR = ["features=all", "model=linear", "tuning=linear", "seed=3", "evaluation.repeats=1"]
 LINEAR += ["evaluation.folds=3"]
 BOOSTED = ["features=all", "model=boosting", "tuning=boosting", "model.rounds=40", "seed=3"]
+BOOSTED += ["training.threads=1"]
 SPACE = ["data=shop", "features=all", "model=boosting", "tuning=boosting"]
 
 
@@ -273,8 +274,8 @@ def test_a_search_that_was_interrupted_and_killed_goes_on(
     write_csv, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = write_csv("a,b,c,d,day,bought", rows(240, 1), "bought", "data.time=day")
-    options = ["tuning.trials=24", "tuning.jobs=2", "model.rounds=4000", "tuning.warmup=5"]
-    options += ["model.early_stopping=400", "training.threads=1", "evaluation.folds=2"]
+    options = ["tuning.trials=24", "tuning.jobs=2", "model.rounds=1000", "tuning.warmup=5"]
+    options += ["model.early_stopping=100", "training.threads=1", "evaluation.folds=2"]
     command = [sys.executable, "-m", f"{PACKAGE}.tune", *data, *BOOSTED, *options]
 
     def start() -> subprocess.Popen[str]:
@@ -283,6 +284,7 @@ def test_a_search_that_was_interrupted_and_killed_goes_on(
         )
 
     def kept() -> list[str]:
+        """The lines of the file of the search: one that begins it, and one a trial."""
         return [line for path in runs.glob("searches/*.journal") for line in path.open()]
 
     def wait_for(count: int) -> None:
@@ -326,7 +328,7 @@ def test_of_noise_the_claim_is_too_good_and_fresh_splits_are_not(write_csv) -> N
         tuned = tune(load_config([*data, *BOOSTED, *options, *more]))
         claimed.append(tuned.claimed)
         fresh.append(tuned.fresh.best)
-        assert tuned.fresh.verdict == "no better"
+        assert tuned.fresh.verdict != "better"
     assert np.mean(claimed) > 0.55
     assert abs(np.mean([each.mean for each in fresh]) - 0.5) < 0.05
     assert sum(each.low <= 0.5 <= each.high for each in fresh) >= 3

@@ -20,14 +20,12 @@ from omegaconf import DictConfig
 
 from .config import PROJECT_ROOT, Config, cli, load_config
 from .runs import Run, claim, open_run, runs_folder, sha256, write_atomic
-from .training.tuning.launch import explore
-from .training.tuning.search import Outcome, Search
-from .training.tuning.space import read_space
 
 if TYPE_CHECKING:
     from .data.examples import Examples
     from .evaluation.crossval import Estimate
     from .training.splits import Split
+    from .training.tuning.search import Outcome, Search
 
 SEARCHES = "searches"  # below the runs folder: a file for each search
 
@@ -100,7 +98,7 @@ class Tuned:
         lines = [
             f"{len(self.trials)} trials: {counts}",
             f"best is trial {self.best.number}: {settings}",
-            *(f"{name:<30}{one:<26}{two:<26}{three}".rstrip() for name, one, two, three in rows),
+            *(f"{name:<30}{one:<28}{two:<28}{three}".rstrip() for name, one, two, three in rows),
             f"On fresh splits the best settings are {fresh.verdict} than the configuration as it "
             "stands.",
             f"to train them again: train {' '.join(self.overrides)}",
@@ -134,6 +132,9 @@ def tune(config: Config) -> Tuned:
     from threadpoolctl import threadpool_limits
 
     from .evaluation.metrics import MAIN_METRIC
+    from .training.tuning.launch import explore
+    from .training.tuning.search import Search
+    from .training.tuning.space import read_space
     from .workflow import train
 
     space = read_space(config)

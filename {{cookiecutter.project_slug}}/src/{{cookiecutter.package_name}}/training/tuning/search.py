@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,13 +58,19 @@ class Search:
 
     def prepare(self) -> None:
         """Make the file, or mend it where a kill has left half a line; nobody else may use it."""
+        import optuna
+
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab+") as file:
             file.seek(0)
             content = file.read()
             if content and not content.endswith(b"\n"):
                 file.truncate(content.rfind(b"\n") + 1)
-        self._kept()
+        storage = self._storage()
+        if not storage.get_all_studies():
+            optuna.create_study(
+                storage=storage, study_name=self.path.stem, direction=self.direction
+            )
 
     def outcomes(self) -> dict[int, Outcome]:
         """What came of the trials so far, by number."""
@@ -157,24 +162,20 @@ class Search:
             return optuna.pruners.NopPruner()
         return optuna.pruners.MedianPruner(n_warmup_steps=self.settings.warmup)
 
-    def _kept(self) -> optuna.Study:
-        """The study in the file."""
+    def _storage(self) -> optuna.storages.BaseStorage:
         import optuna
-        from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            path = os.fspath(self.path)
-            lock = JournalFileOpenLock(path, grace_period=_LOCKED)
-            storage = JournalStorage(JournalFileBackend(path, lock_obj=lock))
-            return optuna.create_study(
-                storage=storage,
-                study_name=self.path.stem,
-                direction=self.direction,
-                load_if_exists=True,
-            )
+        path = os.fspath(self.path)
+        lock = JournalFileOpenLock(path, grace_period=_LOCKED)
+        return optuna.storages.JournalStorage(JournalFileBackend(path, lock_obj=lock))
+
+    def _kept(self) -> optuna.Study:
+        """The study in the file."""
+        import optuna
+
+        return optuna.load_study(study_name=None, storage=self._storage())
 
     def _finished(self) -> dict[int, optuna.trial.FrozenTrial]:
         return _by_number(self._kept())
