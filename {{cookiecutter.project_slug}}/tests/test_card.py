@@ -27,6 +27,7 @@ from {{cookiecutter.package_name}}.evaluation.card.page import to_html
 from {{cookiecutter.package_name}}.evaluation.comparison import Difference
 from {{cookiecutter.package_name}}.evaluation.evaluate import evaluate
 from {{cookiecutter.package_name}}.evaluation.explain import explain
+from {{cookiecutter.package_name}}.evaluation.ledger import Looks
 from {{cookiecutter.package_name}}.training.models import fit_model
 from {{cookiecutter.package_name}}.training.splits import split
 
@@ -171,7 +172,7 @@ def judged(write_csv, tmp_path: Path) -> Judged:
             rules=[RowRule("sane", "a < 9")],
         ),
         span=(datetime.date(2024, 5, 6), datetime.date(2025, 3, 4)),
-        uses=4,
+        looks=Looks(4, 2),
     )
 
 
@@ -188,6 +189,7 @@ def test_a_card_says_what_the_run_found(judged: Judged, tmp_path: Path):
     assert "Better than the popularity baseline" in text and "goes by a most of all" in text
     assert "400 of 430 read" in text and "2024-05-06 to 2025-03-04" in text and "- b: noted" in text
     assert "| a | number | have a value, be -4 to 4 |" in text and "Rule sane: a \\< 9." in text
+    assert "looked at 4 times" in text
     html = page.read_text()
     assert html.count("data:image/png;base64,") == len(judged.pictures) > 1
     assert "ROC AUC" in html and 'class="number"' in html
@@ -240,6 +242,9 @@ def test_findings_among_slices_are_told(judged: Judged):
     told = describe(replace(judged, slices=found))
     assert told.slices.rows[0][-1] == "predicted too high"
     assert told.slices.rows[1][2:4] == ["–", "–"]
+    calm = describe(replace(judged, slices=found.assign(finding="")))
+    assert "finding" not in calm.slices.columns and "There is none" in calm.slices.note
+    assert not any("off where" in line for line in calm.limits)
     assert any("off where city = secret-1" in line for line in told.limits)
 
 
@@ -257,7 +262,7 @@ def test_limits_are_said_when_they_hold_and_only_then():
         "city = x": limits.of_slices(["city = x"]),
         "a (80%)": limits.of_missing({"a": 0.8, "b": 0.1}),
         "517 days": limits.of_age(datetime.date(2024, 12, 31), today),
-        "no time": limits.of_age(None, today),
+        "no time": limits.of_age(None, today, False),
         "does not go by": limits.of_split(False, True),
         "7 times": limits.of_looks(7),
         "100 of 200": limits.of_set_aside(200, 100),
@@ -271,7 +276,7 @@ def test_limits_are_said_when_they_hold_and_only_then():
         limits.of_width("roc_auc", (0.70, 0.75), better), limits.of_missing({"a": 0.3}),
         limits.of_age(datetime.date(2026, 5, 1), today), limits.of_split(True, True),
         limits.of_looks(None), limits.of_looks(1), limits.of_set_aside(100, 99),
-        limits.of_code(False, True), limits.of_slices([]),
+        limits.of_code(False, True), limits.of_age(None, today), limits.of_slices([]),
     ]  # fmt: skip
     assert not any(silent)
 

@@ -6,7 +6,7 @@ import datetime
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ from pandas.api import types
 from ...config import PROJECT_ROOT, Config, TableConfig
 from ...data.contracts.contract import ColumnRule, Contract
 from ...data.examples import Examples, Schema
-from ...training.splits import Split
+from ...training.splits import Split, kind_of
 from .. import metrics
 from ..comparison import Difference
 from ..evaluate import BASELINE, Evaluation
 from ..explain import Explanation
+from ..ledger import Looks
 from ..metrics import LOWER_IS_BETTER, MAIN_METRIC, Interval, title
+from ..thresholds import Decision
 from . import limits
 from .content import EMPTY, Card, Facts, Picture, Reproduction, Table
 
@@ -31,6 +33,7 @@ MOST_FEATURES = 40
 MOST_COLUMNS = 60
 MOST_NOTES = 40
 MOST_IMPORTANT = 10
+MOST_UNREMARKABLE = 5  # slices without a finding
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,12 @@ class Judged:
     evaluation: Evaluation  # on the test rows
     explanation: Explanation
     slices: pd.DataFrame | None = None  # see :func:`~..slices.find_slices`
-    thresholds: pd.DataFrame | None = None  # a row a rule
+    decision: Decision | None = None
     pictures: Sequence[str] = ()  # files below the run's folder, of how it does
     contract: Contract | None = None
     span: tuple[datetime.date, datetime.date] | None = None  # of the oldest and the newest row
-    version: str | None = None  # of the data
-    uses: int | None = None  # how often these test rows have judged a model, this time included
+    version: str | None = None  # of the test rows
+    looks: Looks | None = None  # at these test rows so far
 
     @property
     def scores(self) -> Mapping[str, Mapping[str, float]]:
@@ -89,7 +92,7 @@ def describe(judged: Judged, examples: str = "keys") -> Card:
     true and predicted, their ``features`` as well, or ``none`` of them. A card is passed on, and
     rows may be about people: features only for readers who may see the table.
     """
-    schema, config = judged.examples.schema, judged.config
+    schema = judged.examples.schema
     started = _time(judged.manifest["started"])
     return Card(
         title=f"Model card: {judged.name} for {schema.target}",
@@ -102,7 +105,7 @@ def describe(judged: Judged, examples: str = "keys") -> Card:
         metrics=_metrics(judged),
         scores=_scores(judged),
         curves=_pictures(judged.pictures, ("calibration", "roc", "confusion", "residuals")),
-        thresholds=table(judged.thresholds, _threshold_note(config)),
+        thresholds=_thresholds(judged),
         slices=_slices(judged),
         others=_others(judged),
         importance=_importance(judged.explanation),
@@ -155,8 +158,9 @@ def _summary(judged: Judged) -> list[str]:
     strongest = [each.feature for each in found.importance if each.low > 0][:5]
     if strongest:
         lines.append(f"It goes by {_listed(strongest)} most of all.")
-    looked = "" if judged.uses is None else f", looked at {_times(judged.uses)} so far"
-    lines.append(f"Judged on {len(judged.split.test):,} test rows{looked}.")
+    lines.append(f"Judged on {len(judged.split.test):,} test rows.")
+    if judged.looks is not None:
+        lines[-1] = lines[-1][:-1] + f", looked at {_times(judged.looks.looks)} so far."
     return lines
 
 
@@ -294,16 +298,25 @@ def _slices(judged: Judged) -> Table:
     columns = ["slice", "rows", title(main), "95 % interval", "true mean", "predicted", "finding"]
     note = "A finding is what noise does not explain, with all slices that were tried in mind."
     if not any(found["finding"]):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
         note += " There is none: these are the slices that come nearest."
+        if not judged.config.evaluation.slices:
+            rows = rows[:MOST_UNREMARKABLE]
     return Table(columns, rows, frozenset(range(1, 6)), note)
 
 
-def _threshold_note(config: Config) -> str:
-    costs = config.evaluation.costs
-    return (
+def _thresholds(judged: Judged) -> Table:
+    """What deciding costs; for ranked lists nobody decides row by row."""
+    if judged.decision is None or judged.examples.schema.ranking:
+        return EMPTY
+    costs = judged.config.evaluation.costs
+    note = (
         f"A false positive costs {costs.false_positive:g}, a false negative "
-        f"{costs.false_negative:g} (evaluation.costs)."
+        f"{costs.false_negative:g} (evaluation.costs). The threshold was chosen on the validation "
+        "rows; what it costs is measured on the test rows."
     )
+    found = table(judged.decision.table().rename_axis("act"), note)
+    return replace(found, numbers=frozenset({1, 2}))
 
 
 def _importance(found: Explanation) -> Table:
@@ -350,15 +363,30 @@ def _data(judged: Judged) -> Facts:
     if judged.span is not None:
         facts["From"] = f"{judged.span[0]:%Y-%m-%d} to {judged.span[1]:%Y-%m-%d}"
     if judged.version is not None:
-        facts["Version"] = judged.version
+        facts["Version"] = f"{judged.version} (of the test rows)"
     schema = examples.schema
     if schema.group:
         facts["Groups"] = f"{examples.frame[schema.group].nunique():,} of {_name(schema.group)}"
     facts["Split"] = judged.split.how
-    facts["Guard"] = "no row is in two parts" + (
-        ", nor rows of one group" if "group" in judged.split.how else ""
-    )
+    facts["Guard"] = _guarded(judged)
     return facts
+
+
+def _guarded(judged: Judged) -> str:
+    """What :mod:`...training.guard` has made sure of."""
+    schema, settings = judged.examples.schema, judged.config.training.split
+    sure = ["no row and no key is in two parts"]
+    if schema.group and not schema.recurring:
+        sure.append(f"nor is any {_name(schema.group)}")
+    if _by_time(judged):
+        sure.append("each part ends before the next begins")
+    elif settings.duplicates == "together":
+        sure.append("near-duplicate rows are on one side")
+    return ", ".join(sure)
+
+
+def _by_time(judged: Judged) -> bool:
+    return kind_of(judged.examples.schema, judged.config.training.split) == "time"
 
 
 def _parts(judged: Judged) -> Table:
@@ -436,9 +464,9 @@ def _limits(judged: Judged, today: datetime.date) -> list[str]:
         *limits.of_classes(counts),
         *limits.of_slices(worse),
         *limits.of_missing(_missing(judged.examples)),
-        *limits.of_age(judged.span[1] if judged.span else None, today),
-        *limits.of_split(judged.split.how.startswith("by time"), schema.time is not None),
-        *limits.of_looks(judged.uses),
+        *limits.of_age(judged.span[1] if judged.span else None, today, bool(schema.time)),
+        *limits.of_split(_by_time(judged), schema.time is not None),
+        *limits.of_looks(judged.looks.looks if judged.looks else None),
         *limits.of_set_aside(judged.rows_read or 0, len(judged.examples)),
         *limits.of_code(bool(git.get("dirty")), bool(git.get("commit"))),
     ]

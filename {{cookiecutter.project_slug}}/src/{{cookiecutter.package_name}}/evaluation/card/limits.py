@@ -80,12 +80,14 @@ def of_missing(shares: Mapping[str, float]) -> list[str]:
     return [f"Much is missing of {named}: what that stands for may change with who collects it."]
 
 
-def of_age(newest: datetime.date | None, today: datetime.date) -> list[str]:
-    """How long ago the newest row was."""
-    if newest is None:
+def of_age(newest: datetime.date | None, today: datetime.date, has_time: bool = True) -> list[str]:
+    """How long ago the newest row was, where that is known."""
+    if not has_time:
         return [
-            "The rows have no time: how old they are is not known, nor whether the world moved."
+            "The rows have no time: nobody knows how old they are, nor whether the world moved."
         ]
+    if newest is None:
+        return []
     days = (today - newest).days
     if days <= OLD_DAYS:
         return []
