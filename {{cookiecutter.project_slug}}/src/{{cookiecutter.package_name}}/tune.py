@@ -1,6 +1,6 @@
-"""Search for better settings: ``python -m {{ cookiecutter.package_name }}.tune model=boosting tuning.trials=30``.
+"""Tune a model: ``python -m {{ cookiecutter.package_name }}.tune model=boosting``.
 
-Stopped or killed, the same command goes on where it was. The best settings are then trained as by
+Stopped or killed, the same command goes on where it was. The best settings found are trained as by
 ``train``, and the score that chose them is put beside what fresh splits give for them.
 """
 
