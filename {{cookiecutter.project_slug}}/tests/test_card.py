@@ -17,11 +17,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from {{cookiecutter.package_name}}.config import load_config
-from {{cookiecutter.package_name}}.data.contracts.contract import ColumnRule, Contract, RowRule
+from {{cookiecutter.package_name}}.data.contracts.contract import (
+    ColumnRule,
+    Contract,
+    RowRule,
+)
 from {{cookiecutter.package_name}}.data.examples import Examples, Schema
 from {{cookiecutter.package_name}}.evaluation import plots
-from {{cookiecutter.package_name}}.evaluation.card import Card, Judged, describe, limits, write_card
-from {{cookiecutter.package_name}}.evaluation.card.content import Picture, Reproduction, Table
+from {{cookiecutter.package_name}}.evaluation.card import (
+    Card,
+    Judged,
+    describe,
+    limits,
+    write_card,
+)
+from {{cookiecutter.package_name}}.evaluation.card.content import (
+    Picture,
+    Reproduction,
+    Table,
+)
 from {{cookiecutter.package_name}}.evaluation.card.markdown import escape, to_markdown
 from {{cookiecutter.package_name}}.evaluation.card.page import to_html
 from {{cookiecutter.package_name}}.evaluation.comparison import Difference

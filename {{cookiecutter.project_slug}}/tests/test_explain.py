@@ -170,9 +170,9 @@ def test_the_cost_does_not_grow_with_the_table(monkeypatch: pytest.MonkeyPatch):
     assert found.rows == 200 and found.features == 60
     kept = {each.feature for each in found.importance}
     assert len(kept) == explaining.MOST_FEATURES and {"f3", "f59"} <= kept and "f58" not in kept
-    model.asked = 0
-    explain(model, frame, frame.f3.to_numpy(), 1)
     assert model.asked <= 200 * explaining._GRID
+    monkeypatch.setattr(explaining, "MOST_CELLS", 60 * 90)
+    assert explain(model, frame, frame.f3.to_numpy(), 1).rows == 90
 
 
 @given(st.integers(0, 500), st.integers(1, 60))

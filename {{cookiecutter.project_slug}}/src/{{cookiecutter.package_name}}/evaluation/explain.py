@@ -21,6 +21,7 @@ from .intervals import clusters, student
 from .metrics import LOWER_IS_BETTER, MAIN_METRIC, Floats, Integers
 
 MOST_ROWS = 20_000  # rows that are shuffled, evenly drawn from those there are
+MOST_CELLS = 2_000_000  # rows times features of one prediction, so fewer rows of a wide table
 MOST_FEATURES = 50  # the strongest by the model's own account
 REPEATS = 5
 STRONGEST = 4  # features whose partial dependence is computed
@@ -81,7 +82,8 @@ def explain(model: Model, frame: pd.DataFrame, predicted: Floats, seed: int) -> 
     bytes for the same model, rows and ``seed``.
     """
     schema = model.schema
-    rows = evenly(len(frame), MOST_ROWS)
+    most = min(MOST_ROWS, MOST_CELLS // max(len(schema.features), 1))
+    rows = evenly(len(frame), most)
     some = frame.iloc[rows].reset_index(drop=True)
     found = importance(model, some, predicted[rows], seed)
     strongest = [each.feature for each in found if each.value > 0][:STRONGEST]
