@@ -22,7 +22,7 @@ from .metrics import LOWER_IS_BETTER, MAIN_METRIC, Floats, Integers
 
 MOST_ROWS = 20_000  # rows that are shuffled, evenly drawn from those there are
 MOST_CELLS = 2_000_000  # rows times features of one prediction, so fewer rows of a wide table
-MOST_FEATURES = 50  # the strongest by the model's own account
+MOST_FEATURES = 30  # the strongest by the model's own account
 REPEATS = 5
 STRONGEST = 4  # features whose partial dependence is computed
 MOST_ERRORS = 10
