@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from {{cookiecutter.package_name}}.config import load_config
 from {{cookiecutter.package_name}}.data.examples import Schema
@@ -30,6 +32,13 @@ BINARY = Schema("binary", "y", {}, ["no", "yes"])
 CLASSES = Schema("multiclass", "y", {}, ["a", "b", "c"])
 NUMBER = Schema("regression", "y", {})
 RANKED = Schema("binary", "y", {}, ["no", "yes"], group="user", ranking="list")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As in a run; threads that wait for each other take long on a busy machine."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 def make(schema: Schema, seed: int, rows: int, levels: int) -> tuple[pd.DataFrame, Any]:

@@ -33,8 +33,9 @@ UNITS = 1000  # that are drawn, at most
 LEVELS = 1024  # of predictions that are told apart, at most
 _TAIL = 0.025
 _NORMAL = NormalDist()
-# Noise adds to it and never takes from it: see `_turned`.
+# Noise adds to them, in the rows and once more in a resample: see `_turned`.
 _INFLATED = "calibration_error"
+_SLANTED = {_INFLATED, "average_precision"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,13 @@ class Resamples:
         # "weibull": of 200 draws, the share beyond the bounds is the stated one on average.
         low, high = np.quantile(defined, (tail, 1 - tail), method="weibull")
         found = float(low), float(high)
-        return _turned(found, itself, difference) if metric == _INFLATED else found
+        if difference and metric in _SLANTED:
+            other = _turned(found, itself)
+            return min(found[0], other[0]), max(found[1], other[1])
+        if metric == _INFLATED:
+            low, high = _turned(found, itself)
+            return max(0.0, min(low, itself)), max(high, itself)
+        return found
 
 
 def resample(
@@ -336,14 +343,11 @@ def normal(student: float, freedom: int) -> float:
     return math.copysign(scaled * (8 * freedom + 1) / (8 * freedom + 3), student)
 
 
-def _turned(bounds: tuple[float, float], itself: float, difference: bool) -> tuple[float, float]:
+def _turned(bounds: tuple[float, float], itself: float) -> tuple[float, float]:
     """The "basic" interval (the same book): ``bounds`` mirrored at the metric ``itself``.
 
     For a metric that noise adds to and never takes from, as the rows have noise and a resample has
     it twice: the percentiles lie above the true value, and their mirror image around it. Of a
-    difference nobody knows to which side noise adds more, so both count.
+    difference nobody knows to which side noise adds more, so there both count.
     """
-    low, high = 2 * itself - bounds[1], 2 * itself - bounds[0]
-    if difference:
-        return min(low, bounds[0]), max(high, bounds[1])
-    return max(0.0, min(low, itself)), max(high, itself)
+    return 2 * itself - bounds[1], 2 * itself - bounds[0]

@@ -202,13 +202,20 @@ def compare(
     drawn, axes = figure(len(metrics), width=2.6 * len(metrics) + 0.6, height=3.0)
     for ax, (metric, name) in zip(axes, metrics.items(), strict=True):
         values = [found[metric] for found in scores.values()]
-        shown = ax.bar(list(scores), values, color=COLOURS[: len(values)], width=0.6)
+        off = None
         if intervals and all(metric in intervals.get(name, {}) for name in scores):
             bounds = np.array([intervals[name][metric] for name in scores]).T
             off = np.maximum([values - bounds[0], bounds[1] - values], 0)
-            ax.errorbar(list(scores), values, off, fmt="none", color=INK, elinewidth=1, capsize=3)
+        shown = ax.bar(
+            list(scores),
+            values,
+            color=COLOURS[: len(values)],
+            width=0.6,
+            yerr=off,
+            error_kw={"ecolor": INK, "elinewidth": 1, "capsize": 3},
+        )
         ax.bar_label(shown, fmt="%.3f", padding=2, fontsize=9)
-        ax.set_ylim(top=max([*values, 1e-9]) * 1.15)
+        ax.set_ylim(top=max([*values, *(bounds[1] if off is not None else []), 1e-9]) * 1.15)
         ax.grid(visible=False)
         ax.spines["left"].set_visible(False)
         ax.set_yticks([])

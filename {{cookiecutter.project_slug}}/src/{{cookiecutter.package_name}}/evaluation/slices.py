@@ -105,12 +105,14 @@ class _Estimate:
     value: float
     error: float  # standard error, known from `freedom` + 1 groups
     freedom: int
+    within: tuple[float, float] = (-math.inf, math.inf)  # what is possible at all
     looks: int = 1  # of how many estimates this is the most conspicuous one
 
     @property
     def bounds(self) -> tuple[float, float]:
         wide = student(_NORMAL.inv_cdf(1 - LEVEL / 2 / self.looks), self.freedom)
-        return self.value - wide * self.error, self.value + wide * self.error
+        low, high = self.value - wide * self.error, self.value + wide * self.error
+        return max(low, self.within[0]), min(high, self.within[1])
 
     def tail(self, sign: float = 1) -> float:
         """How likely noise makes the value, times ``sign``, as high as it is."""
@@ -165,6 +167,7 @@ class _Judge:
         self._groups = clusters(frame, schema)
         self._target = frame[schema.target].to_numpy(dtype=np.float64)
         self._predicted = predicted
+        self._within = (0.0, 1.0 if schema.task == "binary" else math.inf)
         self._sign = 1 if MAIN_METRIC[schema.task] in LOWER_IS_BETTER else -1
         if schema.task == "binary":
             self._levels = np.unique(predicted, return_inverse=True)[1]
@@ -193,7 +196,7 @@ class _Judge:
         usual = self._usual(inside)
         return _Part(
             len(inside),
-            self._estimate(value, influence, inside, inside, usual),
+            replace(self._estimate(value, influence, inside, inside, usual), within=self._within),
             # As free as the smaller of the two: it has nearly all of the error.
             self._estimate(
                 value - rest, both, None, smaller, math.hypot(usual, self._usual(outside))
