@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .config import PROJECT_ROOT, ReadConfig, TableConfig
+from .config import CONF, PROJECT_ROOT, ReadConfig, TableConfig
 from .errors import UserError
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ def _run(given: argparse.Namespace) -> int:
     )
     if not given.target:
         raise UserError(_candidates(config))
-    _show(adopt(config, given.name or name_of(given.path, given.table), force=given.force))
+    name = given.name or name_of(given.path, given.table)
+    _show(adopt(config, name, CONF, given.force))
     return 0
 
 

@@ -36,7 +36,10 @@ READ_AS = {
 }
 _SAMPLE = 5_000
 _BATCH = 60  # columns in one scan
-_CELLS = 4_000_000  # values hashed at once to count the distinct ones
+_HASHED = 6  # columns whose distinct values are counted at once
+_LISTED_ROWS = 50_000
+_STAGED_CELLS = 3_000_000  # up to which a table is copied into memory first
+_STAGED = "#staged"
 _TYPES: dict[str, Type] = {
     "BOOLEAN": "boolean",
     "DATE": "date",
@@ -122,9 +125,21 @@ def profile(con: duckdb.DuckDBPyConnection, view: str, text: bool, examine: bool
     """
     types = {row[0]: row[1] for row in con.execute(f"DESCRIBE {quoted(view)}").fetchall()}
     rows = _one(con, f"SELECT count(*) FROM {quoted(view)}")[0]
+    if rows * len(types) > _STAGED_CELLS:
+        return _of_view(con, view, types, rows, text or examine)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(_STAGED)} AS SELECT * FROM {quoted(view)}")
+    try:  # reading a wide file many times would take longer than all the rest
+        return _of_view(con, _STAGED, types, rows, text or examine)
+    finally:
+        con.execute(f"DROP TABLE {quoted(_STAGED)}")
+
+
+def _of_view(
+    con: duckdb.DuckDBPyConnection, view: str, types: dict[str, str], rows: int, examine: bool
+) -> Profile:
     texts = [name for name, kind in types.items() if kind == "VARCHAR"]
     proposed: dict[str, list[Written]] = {name: [] for name in types}
-    if rows and (examine or text):
+    if rows and examine:
         proposed.update(_propose(con, view, texts, rows))
     for name, kind in types.items():
         if name not in texts:
@@ -458,20 +473,9 @@ def _list_values(
     few = [column for column in columns if 0 < column.distinct <= MOST_LISTED * 1.2]
     counted: dict[str, list[tuple[str, int]]] = {}
     for batch in _batches([column.name for column in few], _BATCH):
-        sets = ", ".join(f"({quoted(name)})" for name in batch)
-        which = ", ".join(quoted(name) for name in batch)
-        shown = ", ".join(f"CAST({quoted(name)} AS VARCHAR)" for name in batch)
-        found = con.execute(
-            f"SELECT GROUPING({which}), count(*), {shown} FROM {quoted(view)} "
-            f"GROUP BY GROUPING SETS ({sets})"
-        ).fetchall()
-        for name in batch:
-            counted[name] = []
-        all_but = {(1 << len(batch)) - 1 - (1 << place): place for place in range(len(batch))}
-        for group, count, *values in found:
-            place = len(batch) - 1 - all_but[group]
-            if values[place] is not None:
-                counted[batch[place]].append((values[place], count))
+        counts = ", ".join(f"histogram(CAST({quoted(name)} AS VARCHAR))" for name in batch)
+        found = _one(con, f"SELECT {counts} FROM {quoted(view)}")
+        counted.update({n: list((each or {}).items()) for n, each in zip(batch, found, strict=True)})
     result = []
     for column in columns:
         if column.name in counted:
@@ -510,12 +514,13 @@ def _count_exactly(
             if column.type in ("text", "integer") and column.distinct > 0.8 * column.rows
         ]
     exact: dict[str, int] = {}
-    for batch in _batches([c.name for c in many], max(1, min(_BATCH, _CELLS // max(rows, 1)))):
-        counts = ", ".join(
-            f"count(DISTINCT hash({quoted(name)})) FILTER (WHERE {quoted(name)} IS NOT NULL)"
-            for name in batch
-        )
-        exact.update(zip(batch, _one(con, f"SELECT {counts} FROM {quoted(view)}"), strict=True))
+    # A list needs less than a table of hashes has at the start, but grows with the rows.
+    few = rows <= _LISTED_ROWS
+    for batch in _batches([c.name for c in many], _BATCH if few else _HASHED):
+        hashes = (f"CASE WHEN {c} IS NOT NULL THEN hash({c}) END" for c in map(quoted, batch))
+        counts = (f"list_unique(list({h}))" if few else f"count(DISTINCT {h})" for h in hashes)
+        found = _one(con, f"SELECT {', '.join(counts)} FROM {quoted(view)}")
+        exact.update((name, each or 0) for name, each in zip(batch, found, strict=True))
     return [
         replace(column, distinct=exact[column.name], exact=True) if column.name in exact else column
         for column in columns

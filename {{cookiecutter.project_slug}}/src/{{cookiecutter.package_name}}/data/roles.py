@@ -121,12 +121,12 @@ def _role(column: ColumnProfile, config: TableConfig) -> tuple[Role, str]:
     if names_rows(column):
         what = "whole number" if column.type == "integer" else "text"
         return "id", f"a different {what} in every row"
-    about = "" if column.exact else "about "
+    count = str(values) if column.exact else f"about {float(f'{values:.2g}'):,.0f}"
     if column.type in ("integer", "number"):
-        return "numeric", f"{about}{values} different numbers"
+        return "numeric", f"{count} different numbers"
     if values > FEW and values > column.filled / 2:
-        return "text", f"free text, {about}{values} different values in {column.filled} rows"
-    return "category", f"{about}{values} categories"
+        return "text", f"free text, {count} different values in {column.filled} rows"
+    return "category", f"{count} categories"
 
 
 def _renamed(profile: Profile, old: str, new: str) -> Profile:

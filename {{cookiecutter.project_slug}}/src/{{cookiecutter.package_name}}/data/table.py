@@ -184,6 +184,8 @@ def _frame(
             _enumerate(con, column)
             sql = f"CAST(CAST({sql} AS VARCHAR) AS {quoted(_ENUM)})"
         read = con.execute(f"SELECT {sql} AS c FROM {quoted(VIEW)} WHERE {where}").df()["c"]
+        if column.type == "text":
+            read = read.cat.as_unordered()
         values[column.name] = _worded(read, words) if words else read
     return pd.DataFrame({name: values[name] for name in names})
 
