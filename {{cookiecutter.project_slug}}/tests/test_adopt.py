@@ -77,7 +77,7 @@ def test_nothing_is_overwritten_unless_asked(tmp_path: Path, conf: Path, capsys)
     assert "--force" in capsys.readouterr().err
     assert (conf / "data" / "t.yaml").read_text() == "mine"
     assert command.main([path, "--target", "y", "--force"]) == 0
-    assert "target: y" in (conf / "data" / "t.yaml").read_text()
+    assert 'target: "y"' in (conf / "data" / "t.yaml").read_text()
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,7 @@ def test_paths_inside_the_project_are_relative(
     tmp_path: Path, conf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adoption, "PROJECT_ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
     done = adopt(TableConfig(path=write(tmp_path / "t.csv", table()), target="y"), "t", conf)
     assert done.config.path == "t.csv"
     assert done.config.contract == "conf/contracts/t.yaml"

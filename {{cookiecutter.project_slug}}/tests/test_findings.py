@@ -27,7 +27,7 @@ def frame() -> pd.DataFrame:
     x = random.normal(size=N)
     return pd.DataFrame(
         {
-            "x": x.round(4),
+            "x": x.round(9),
             "city": random.choice(list("abcdefgh"), N),
             "y": np.where(x + random.normal(size=N) > 0, "yes", "no"),
         }

@@ -101,7 +101,7 @@ def _typed(schema: type, values: Mapping[str, Any], where: str) -> Any:
     values = _as_lists(schema, values)
     values = {f"{key}_" if keyword.iskeyword(key) else key: each for key, each in values.items()}
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), _literal(values)))
     except MissingMandatoryValue as error:
         key = ".".join(filter(None, [where, error.full_key]))
         what = f"{key} is needed: give {key}=VALUE on the command line."
@@ -112,6 +112,17 @@ def _typed(schema: type, values: Mapping[str, Any], where: str) -> Any:
         raise ConfigError(
             f"{key}: {reason}. Expected {_expected(schema, error.full_key)}.", key
         ) from error
+
+
+def _literal(value: Any) -> Any:
+    """``value``, which is resolved, so that it is not resolved again: a name may hold ``${``."""
+    if isinstance(value, Mapping):
+        return {key: _literal(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_literal(each) for each in value]
+    if isinstance(value, str):
+        return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", value)
+    return value
 
 
 def _as_lists(schema: type, values: Mapping[str, Any]) -> dict[str, Any]:

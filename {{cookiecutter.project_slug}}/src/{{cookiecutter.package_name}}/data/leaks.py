@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -92,9 +93,24 @@ def _alone(column: pd.Series, target: pd.Series, regression: bool) -> tuple[floa
             scores.append(float(r2_score(y[held], guess)))
         else:
             scores.append(_above_chance(y[held], guess))
-            two = len(np.unique(y[held])) == 2 == len(tree.classes_)
+            two = len(tree.classes_) == 2 and np.bincount(y[held], minlength=2).min() >= _FEWEST // 2
             ranks.append(float(roc_auc_score(y[held], tree.predict_proba(x[held])[:, 1])) if two else 0.0)
-    return min(scores), min(ranks, default=0.0)
+    return min(scores), max(min(ranks, default=0.0), _ranking(x[:, 0], y, regression))
+
+
+def _ranking(x: NDArray[np.float64], y: NDArray[Any], regression: bool) -> float:
+    """Area under the ROC curve of the column as it is, in either direction; nothing is fitted.
+
+    0 unless there are two classes and nearly every row has a value. A tree cannot rank well by a
+    few rows of a rare class.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    known = np.isfinite(x)
+    if regression or known.mean() < 0.95 or y.max() != 1 or np.bincount(y[known]).min() < _FEWEST // 2:
+        return 0.0
+    area = float(roc_auc_score(y[known], x[known]))
+    return max(area, 1 - area)
 
 
 def _above_chance(target: NDArray[np.int64], guess: NDArray[np.int64]) -> float:

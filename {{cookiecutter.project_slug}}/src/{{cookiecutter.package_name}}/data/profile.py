@@ -363,7 +363,7 @@ def _chosen(
 ) -> ColumnProfile:
     """The column as the first of the proposed readings that reads the most, if nearly all."""
     filled = blank.filled
-    readable = [(way, fact) for way, fact in facts if fact[0] >= READABLE * filled and fact[0]]
+    readable = [(way, fact) for way, fact in facts if fact[0] and fact[0] >= _enough(way, filled)]
     if not readable:
         if facts:
             way, fact = max(facts, key=lambda each: each[1][0])
@@ -395,6 +395,11 @@ def _chosen(
             column, unread=unread, unread_examples=shown, missing=column.missing + unread
         )
     return replace(column, why=why)
+
+
+def _enough(way: Written, filled: int) -> float:
+    """Texts that must be readable. A third word beside yes and no is a class of its own."""
+    return filled if way.type == "boolean" else READABLE * filled
 
 
 def _how(column: ColumnProfile) -> str:

@@ -179,7 +179,7 @@ def _frame(
             rule = contract.columns.get(column.name)
             false, true = (rule.false, rule.true) if rule else ([], [])
             words = [false[0] if false else "False", true[0] if true else "True"]
-            sql = f"CAST({sql} AS UTINYINT)"
+            sql = f"coalesce(CAST({sql} AS TINYINT), -1)"
         else:
             _enumerate(con, column)
             sql = f"CAST(CAST({sql} AS VARCHAR) AS {quoted(_ENUM)})"
@@ -209,6 +209,5 @@ def _enumerate(con: duckdb.DuckDBPyConnection, column: ColumnProfile) -> None:
 
 
 def _worded(flags: pd.Series, words: list[str]) -> pd.Series:
-    """0, 1 and missing as the words that the table has for them, false before true."""
-    codes = flags.fillna(-1).astype("int8")
-    return pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(words)))
+    """0, 1 and -1 for missing as the words that the table has for them, false before true."""
+    return pd.Series(pd.Categorical.from_codes(flags.to_numpy(), categories=pd.Index(words)))
