@@ -6,6 +6,7 @@ The model is loaded from its run; the data may be another, such as a week in whi
 
 from __future__ import annotations
 
+import os
 import sys
 
 from .config import Config, cli
@@ -21,6 +22,8 @@ def main(config: Config) -> None:
     result = evaluate(config)
     print(result.report("test"))
     print(f"run {result.run}, model {result.fingerprint}")
+    if result.card:
+        print(f"card: {os.path.relpath(result.card)}")
     if result.looks:
         print(result.looks.describe(), file=sys.stderr)
 

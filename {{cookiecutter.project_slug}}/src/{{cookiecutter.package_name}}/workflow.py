@@ -18,6 +18,7 @@ from .config import Config, load_config
 from .data.examples import Examples
 from .errors import UserError
 from .evaluation import plots
+from .evaluation.card import RECORDS, Judged, describe, write_card
 from .evaluation.comparison import sentence
 from .evaluation.evaluate import (
     BASELINE,
@@ -29,13 +30,15 @@ from .evaluation.evaluate import (
     write_predictions,
 )
 from .evaluation.evaluate import evaluate as judge
-from .evaluation.ledger import Looks, look
+from .evaluation.explain import explain
+from .evaluation.ledger import Looks, look, version
 from .evaluation.metrics import MAIN_METRIC, number, title
 from .evaluation.outcome import WIDTH, outcome
 from .evaluation.thresholds import Decision
 from .runs import Run, find_run, open_run, read_manifest, sha256
 from .runs.files import write_atomic
 from .training import seeds
+from .training.contract import check_parts
 from .training.models import Model, fit_model, load_model, save_model
 from .training.splits import Split, split
 
@@ -56,6 +59,7 @@ class Result:
     slices: pd.DataFrame | None = None  # of the test rows, when it was evaluated
     decision: Decision | None = None  # the same, for two classes
     looks: Looks | None = None  # at these test rows so far
+    card: Path | None = None  # the page of the model card
 
     def report(self, part: Part) -> str:
         """The outcome on the part of the split that was judged, for a terminal of 100 columns."""
@@ -97,7 +101,8 @@ def train(config: Config) -> Result:
     with _one_blas_thread(), open_run("train", config) as run:
         examples, parts = prepare(config)
         seed = seeds.integer(config.seed, "model")
-        model = fit_model(config.model, examples, parts, seed, config.training.threads)
+        settings = config.training
+        model = fit_model(config.model, examples, parts, seed, settings.threads, settings.device)
         save_model(model, run.path / "model")
         run.model = _fingerprint(run.path / "model")
         # What is judged is what was saved, loaded again without anything of this process.
@@ -127,13 +132,17 @@ def evaluate(config: Config) -> Result:
         # Columns as the model knows them; categories it has not seen count as missing.
         examples = replace(examples, schema=model.schema)
         name = recorded["model"]["name"]
-        return _judge(run, name, config, model, examples, parts, "test")
+        result = _judge(run, name, config, model, examples, parts, "test")
+        return replace(result, card=_describe(run, source, result))
 
 
 def prepare(config: Config) -> tuple[Examples, Split]:
-    """The examples of ``config`` and their split."""
+    """The examples of ``config`` and their split, both checked."""
     examples = features.build(config)
-    return examples, split(examples, config.training.split, config.seed)
+    parts = split(examples, config.training.split, config.seed)
+    report = check_parts(examples, parts)
+    report.raise_if_stopped()
+    return replace(examples, notes=[*examples.notes, *report.notes()]), parts
 
 
 def _judge(
@@ -173,6 +182,35 @@ def _judge(
     assert run.model is not None
     made = (name, config, model, examples, parts, found, off, decision, looks)
     return Result(run.id, run.path, run.model, *made)
+
+
+def _describe(run: Run, source: Path, result: Result) -> Path:
+    """Explain the model on the test rows, and write its card; the path of its page."""
+    examples, model = result.examples, result.model
+    frame = examples.frame.iloc[result.split.test]
+    predicted = result.evaluation.predictions["test"][result.name]
+    explanation = explain(model, frame, predicted, result.config.seed)
+    plots.save(plots.explained(explanation, model.schema), run.path / "plots")
+    judged = Judged(
+        manifest=read_manifest(run.path),
+        trained=read_manifest(source),
+        name=result.name,
+        fingerprint=result.fingerprint,
+        config=result.config,
+        examples=examples,
+        split=result.split,
+        evaluation=result.evaluation,
+        explanation=explanation,
+        slices=result.slices,
+        decision=result.decision,
+        looks=result.looks,
+        contract=examples.contract,
+        span=examples.span,
+        version=version(examples, result.split.test),
+        pictures=sorted(f"plots/{path.name}" for path in (run.path / "plots").glob("*.png")),
+    )
+    run.records.add(RECORDS)
+    return write_card(describe(judged, result.config.evaluation.card_examples), run.path)
 
 
 def _refuse_seen(

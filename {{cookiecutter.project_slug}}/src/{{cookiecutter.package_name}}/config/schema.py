@@ -139,6 +139,7 @@ class EvaluationConfig:
     resamples: int = 200
     slices: list[str] = field(default_factory=list)
     costs: CostsConfig = field(default_factory=CostsConfig)
+    card_examples: str = "keys"
     folds: int = 5
     repeats: int = 2
 
@@ -273,6 +274,10 @@ BOUNDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "training.device": (lambda v: v in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
     "evaluation.top_k": (lambda v: v >= 1, "1 or more"),
     "evaluation.resamples": (lambda v: 50 <= v <= 10_000, "50 to 10000"),
+    "evaluation.card_examples": (
+        lambda v: v in ("keys", "features", "none"),
+        "keys, features or none",
+    ),
     "evaluation.costs.false_positive": (lambda v: v > 0, "more than 0"),
     "evaluation.costs.false_negative": (lambda v: v > 0, "more than 0"),
     "evaluation.folds": (lambda v: 2 <= v <= 50, "2 to 50"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+
+from .contracts.contract import Contract
 
 Task = Literal["binary", "multiclass", "regression"]
 Kind = Literal["numeric", "categorical"]
@@ -44,6 +47,8 @@ class Examples:
     meaning: dict[str, str]  # of each feature, for a person
     notes: list[str] = field(default_factory=list)  # what was decided about columns and rows, and why
     derived: bool = False  # whether the files can be made again from the configuration alone
+    contract: Contract | None = None  # what holds of the rows they were made from
+    span: tuple[datetime.date, datetime.date] | None = None  # days of the oldest and newest row
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -48,6 +48,7 @@ class Table:
     rows_read: int
     notes: list[str]
     inputs: dict[Path, int] = field(default_factory=dict)
+    contract: Contract | None = None
 
     def named(self, *roles: Role) -> list[str]:
         return [column.name for column in self.columns if column.role in roles]
@@ -136,7 +137,16 @@ def table_of(
         if names := [column.name for column in columns if column.role == role]:
             notes.append(f"read as {words}: {', '.join(names)}")
     notes += [f"{c.name}: set aside, {c.why}" for c in columns if c.role in SET_ASIDE]
-    return Table(path, frame, columns, kind, ingested.rows_read, notes, dict(ingested.inputs))
+    return Table(
+        path,
+        frame,
+        columns,
+        kind,
+        ingested.rows_read,
+        notes,
+        dict(ingested.inputs),
+        ingested.contract,
+    )
 
 
 def check_names(found: Profile, config: TableConfig) -> None:

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from ..data.examples import Schema
 from ..runs.files import write_atomic
-from .thresholds import ALWAYS, NEVER, Decision
 from .explain import Dependence, Explanation, Importance
 from .metrics import calibration_table, title
+from .thresholds import ALWAYS, NEVER, Decision
 
 INK, GRID = "#1f2933", "#e4e7eb"
 COLOURS = ("#2563eb", "#f59e0b", "#10b981", "#ef4444", "#8b5cf6", "#64748b")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from ..config import Config, ShopConfig
 from ..data.examples import Examples
+from .contract import check_examples
 
 
 def build(config: Config) -> Examples:
@@ -17,10 +20,15 @@ def build(config: Config) -> Examples:
     if isinstance(config.data, ShopConfig):
         from . import shop
 
-        return shop.build(config)
-    from . import table
+        examples = shop.build(config)
+        report = check_examples(examples, examples.contract)
+    else:
+        from . import table
 
-    return table.build(config)
+        examples = table.build(config)  # its rows kept their contract when they were read
+        report = check_examples(examples)
+    report.raise_if_stopped()
+    return replace(examples, notes=[*examples.notes, *report.notes()])
 
 
 def describe(examples: Examples) -> pd.DataFrame:

@@ -7,6 +7,7 @@ shard by shard; the only thing that crosses shards is the small table of items b
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 from dataclasses import asdict
@@ -21,6 +22,7 @@ from ..data import shop as simulated
 from ..data.examples import Examples, Schema
 from ..progress import track
 from ..runs.files import atomic_path, sha256
+from .contract import shop_contract
 from .declared import Feature, select
 
 # A rate counts as if seen this often at the average before anything else is known of it.
@@ -76,7 +78,17 @@ def build(config: Config) -> Examples:
     files = build_shards(shop, features, folder, config.training.threads)
     frame = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
     meaning = {feature.name: feature.why for feature in features}
-    return Examples(frame, schema(features), _inputs(shop), meaning, derived=True)
+    made = schema(features)
+    first = datetime.date.fromisoformat(config.data.start)
+    return Examples(
+        frame,
+        made,
+        _inputs(shop),
+        meaning,
+        derived=True,
+        contract=shop_contract(made, list(frame.columns)),
+        span=(first, first + datetime.timedelta(days=config.data.days - 1)),
+    )
 
 
 def schema(features: list[Feature]) -> Schema:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pandas as pd
 from pandas.api import types
 
@@ -41,7 +43,22 @@ def build(config: Config) -> Examples:
         recurring=config.data.recurring,
     )
     meaning = {name: columns[name][2] for name in chosen}
-    return Examples(frame, schema, table.inputs, meaning, table.notes)
+    return Examples(
+        frame,
+        schema,
+        table.inputs,
+        meaning,
+        table.notes,
+        contract=table.contract,
+        span=_span(table.frame[config.data.time]) if config.data.time else None,
+    )
+
+
+def _span(times: pd.Series) -> tuple[datetime.date, datetime.date] | None:
+    """The first and the last day of dates."""
+    if not types.is_datetime64_any_dtype(times):
+        return None
+    return times.min().date(), times.max().date()
 
 
 def _columns(table: Table) -> dict[str, tuple[Kind, pd.Series, str]]:

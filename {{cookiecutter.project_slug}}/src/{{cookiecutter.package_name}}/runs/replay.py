@@ -33,7 +33,7 @@ from .manifest import MANIFEST, read_manifest
 from .run import find_run, list_runs
 
 PACKAGE = __name__.split(".")[0]
-KINDS = ("train", "evaluate", "cross_validate", "jobs")
+KINDS = ("train", "evaluate", "cross_validate", "tune", "jobs")
 # What belongs to the process that replays, or to a notebook that may have started it.
 _NOT_INHERITED = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "JOB_FOLDER", "JOB_RUN",
                   "UV_PROJECT_ENVIRONMENT", "THREADS")  # fmt: skip

@@ -39,7 +39,7 @@ def _import(names: Iterable[str]) -> None:
 
 
 def _leave(server: int) -> None:
-    """End at once: libraries that are torn down with their objects alive complain on the terminal."""
+    """End at once: libraries that are torn down with objects alive complain on the terminal."""
     if os.getpid() == server:
         os._exit(0)
 
