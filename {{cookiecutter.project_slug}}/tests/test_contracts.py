@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from {{cookiecutter.package_name}}.config import load_config
+from {{cookiecutter.package_name}}.config import PROJECT_ROOT, load_config
 from {{cookiecutter.package_name}}.data.contracts import (
     ColumnRule,
     Contract,
@@ -161,10 +161,19 @@ def test_an_empty_column_has_any_type(con):
     assert check(con, view(con, "SELECT NULL AS x"), contract, "read").breaches == []
 
 
-def test_a_large_integer_is_not_rounded(con):
-    contract = Contract("t", {"x": ColumnRule("integer", maximum=2**53, values=[str(2**53 + 1)])})
+@pytest.mark.parametrize("maximum", [2**53, float(2**53)])
+def test_a_large_integer_is_not_rounded(con, maximum):
+    contract = Contract("t", {"x": ColumnRule("integer", maximum=maximum, values=[str(2**53 + 1)])})
     report = check(con, view(con, f"SELECT {2**53 + 1} AS x"), contract, "read")
     assert found(report) == [("maximum", "x", 1)]
+
+
+def test_a_date_is_as_new_as_its_last_moment(con):
+    contract = Contract("t", {"day": ColumnRule("date")}, freshness=Freshness("day", 1))
+    view(con, "SELECT DATE '2024-02-29' AS day")
+    assert check(con, "rows", contract, "read", now=datetime(2024, 3, 1, 23)).breaches == []
+    late = check(con, "rows", contract, "read", now=datetime(2024, 3, 2, 1))
+    assert found(late) == [("freshness", "day", 0)]
 
 
 UNREAD = """SELECT * FROM (VALUES
@@ -636,6 +645,17 @@ def test_numbers_and_dates_may_be_written_as_one_thinks_of_them(tmp_path):
     assert columns["b"].minimum == "2024-01-31"
     assert columns["c"].values == ["1", "02"]
     assert (columns["no"].true, columns["no"].false) == (["yes"], ["no"])
+
+
+def test_the_contract_of_the_documentation_can_be_read(tmp_path):
+    page = (PROJECT_ROOT / "docs" / "contracts.md").read_text()
+    path = tmp_path / "orders.yaml"
+    path.write_text(page.split("```yaml\n")[1].split("```")[0])
+    contract = read_contract(path)
+    assert contract.columns["price"].policy == "set_aside"
+    assert contract.freshness == Freshness("ordered", 7)
+    for key in [*vars(contract), *vars(contract.columns["price"])]:
+        assert f"`{key}`" in page or key == "table", f"{key} is not explained"
 
 
 MISTAKES = {
