@@ -5,14 +5,22 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import duckdb
+import pandas as pd
 import pytest
 
 from {{cookiecutter.package_name}} import features
 from {{cookiecutter.package_name}}.config import load_config
+from {{cookiecutter.package_name}}.data import explore, table
 from {{cookiecutter.package_name}}.errors import UserError
 
 RANDOM = random.Random(0)
 NOISE = [RANDOM.random() for _ in range(400)]
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
 
 
 @pytest.mark.parametrize(
@@ -21,6 +29,8 @@ NOISE = [RANDOM.random() for _ in range(400)]
         (["0", "1"], "binary", ["0", "1"]),
         (["yes", "no"], "binary", ["no", "yes"]),
         (["True", "False"], "binary", ["False", "True"]),
+        (["Ja", "Nein"], "binary", ["Nein", "Ja"]),
+        (["yes", "no", "maybe"], "multiclass", ["maybe", "no", "yes"]),
         (["a", "b", "c"], "multiclass", ["a", "b", "c"]),
         (["1", "2", "3"], "multiclass", ["1", "2", "3"]),
         ([f"{n / 10}" for n in range(90)], "regression", []),
@@ -77,7 +87,6 @@ def test_a_good_column_is_no_leak(write_csv) -> None:
         (b"", "the file is empty"),
         (b"x,y\n", "the table has no rows"),
         (b"\x00\x01\x02", "not text"),
-        (b"x,y\n\xe9,1\nb,0\n", "not UTF-8 text"),
         (b"x,y\n" + b"1,7\n" * 30, "every row has the same value"),
         (b"x,z\n1,2\n", "no such column"),
         (b"x,y\n" + b"".join(b"1,t%d\n" % n for n in range(80)), "80 different texts"),
@@ -127,3 +136,85 @@ def test_a_wrong_path_names_what_is_near(tmp_path: Path) -> None:
     overrides = ["data=table", f"data.path={tmp_path}/tabel.csv", "data.target=y"]
     with pytest.raises(UserError, match=r"no such file.*table\.csv"):
         features.build(load_config(overrides))
+
+
+def test_a_date_to_predict_becomes_days_since_the_first(write_csv) -> None:
+    days = pd.date_range("2024-02-01", periods=400).strftime("%d.%m.%Y")
+    rows = [f"{x},{day}" for x, day in zip(NOISE, days, strict=True)]
+    examples = features.build(load_config(write_csv("x,y", rows, "y")))
+    assert examples.schema.task == "regression"
+    assert examples.frame["y"].tolist() == [float(day) for day in range(400)]
+    assert "y: dates, predicted as days since 2024-02-01" in examples.notes
+
+
+def test_columns_arrive_typed(write_csv) -> None:
+    words, flags = ["b", "c", "a", ""], ["no", "yes", ""]
+    rows = [
+        f"{x},{i % 7},{words[i % 4]},{flags[i % 3]},2024-01-{i % 28 + 1},{RANDOM.choice('pq')}"
+        for i, x in enumerate(NOISE)
+    ]
+    config = load_config(write_csv("x,n,c,b,d,y", rows, "y")).data
+    frame = table.read_table(config).frame  # type: ignore[arg-type]
+    assert [str(frame[name].dtype) for name in "xn"] == ["float64", "float64"]
+    assert list(frame["c"].cat.categories) == ["a", "b", "c"]
+    assert frame["c"].tolist()[:3] == ["b", "c", "a"]
+    assert list(frame["b"].cat.categories) == ["no", "yes"]
+    assert [frame[name].isna().sum() for name in "cb"] == [100, 133]
+    assert frame["d"].dtype.kind == "M"
+    examples = features.build(load_config(write_csv("x,n,c,b,d,y", rows, "y")))
+    assert examples.frame["b"].tolist()[:2] == [0.0, 1.0]
+    assert examples.frame["b"].isna().sum() == 133
+
+
+def test_columns_that_say_the_same_or_hardly_anything_are_set_aside_and_said(write_csv) -> None:
+    rows = [
+        f"{x},{'ab'[i % 2]},{'AB'[i % 2]},{i if i < 9 else ''},{i % 3}" for i, x in enumerate(NOISE)
+    ]
+    overrides = write_csv("x,c,same,few,y", rows, "y")
+    examples = features.build(load_config(overrides))
+    assert list(examples.schema.features) == ["x", "c"]
+    assert "same: set aside, says the same as c" in examples.notes
+    assert "few: set aside, almost empty: 97.8% missing" in examples.notes
+    without = features.build(load_config([*overrides, "data.exclude=[c]"]))
+    assert list(without.schema.features) == ["x", "same"]
+
+
+def test_a_column_named_as_an_id_is_not_learnt_from(write_csv) -> None:
+    rows = [f"{x},{i % 2},{i % 90}" for i, x in enumerate(NOISE)]
+    examples = features.build(load_config(write_csv("x,y,k", rows, "y", "data.id=[k]")))
+    assert list(examples.schema.features) == ["x"]
+    assert "k: set aside, as data.id says" in examples.notes
+
+
+def test_numbers_of_any_size_do_not_break_it(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    duckdb.sql(
+        f"COPY (SELECT i::DECIMAL(38, 0) * 10::DECIMAL(38, 0) ** 3 AS d, "
+        f"i::DECIMAL(18, 4) / 7 AS e, (i * 7919) % 401 AS x, i % 2 AS y FROM range(400) r(i)) TO '{path}'"
+    )
+    examples = features.build(load_config(["data=table", f"data.path={path}", "data.target=y"]))
+    assert "x" in examples.schema.features
+
+
+def test_the_same_table_gives_the_same_frame_and_is_profiled_once(
+    write_csv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [f"{x},{'abc'[i % 3]},{i % 2}" for i, x in enumerate(NOISE)]
+    config = load_config(write_csv("x,c,y", rows, "y")).data
+    first = table.read_table(config)  # type: ignore[arg-type]
+    monkeypatch.setattr(table, "profile", None)  # would fail if it were called again
+    again = table.read_table(config)  # type: ignore[arg-type]
+    pd.testing.assert_frame_equal(first.frame, again.frame)
+    assert (first.columns, first.notes) == (again.columns, again.notes)
+
+
+def test_a_first_look_knows_words_and_booleans(write_csv) -> None:
+    rows = [
+        f"{x},{'abc'[i % 3]},{['no', 'yes'][i % 5 < 2]},{'pq'[x > 0.3]}"
+        for i, x in enumerate(NOISE)
+    ]
+    overview = explore.look(load_config(write_csv("x,c,b,y", rows, "y", "data.keep=[x]")))
+    assert overview.measure == "share of y = q"
+    assert list(explore.describe(overview)["type"]) == ["number", "category", "category"]
+    assert set(explore.average_by(overview, "c").index) == {"a", "b", "c"}
+    assert explore.strength(overview)["x"] > 0.5
