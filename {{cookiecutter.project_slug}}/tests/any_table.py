@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 Column = list[str]
-ROWS = (3, 12, 60, 150, 300, 300, 300)
+ROWS = (3, 12, 60, *(150,) * 4, *(300,) * 8)
 NAMES = ["age", "Fare €", "no", "a.b", "x:y", "${z}", "naïve", "#row", " spaced ", "1st", "🛒"]
 NAMES += ["select", 'qu"ote', "it's", "[b]", "{c}", "a,b", "-", "null", "Größe", "t\tab", "y" * 70]
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from {{cookiecutter.package_name}}.adopt import main
+from {{cookiecutter.package_name}} import adopt
 from {{cookiecutter.package_name}}.config import load, load_config
-from {{cookiecutter.package_name}}.data import adoption
 from {{cookiecutter.package_name}}.errors import UserError
 from {{cookiecutter.package_name}}.workflow import evaluate, train
 
@@ -32,7 +31,8 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
     monkeypatch.setattr(load, "CONF", copy)
-    monkeypatch.setattr(adoption, "CONF", copy)
+    monkeypatch.setattr(adopt, "CONF", copy)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
     return copy
 
 
@@ -62,7 +62,7 @@ def test_any_table_trains_or_is_refused_by_name(
 
 def _tried(table, rng: random.Random, capsys: pytest.CaptureFixture) -> str:
     arguments = [str(table.path), "--target", table.target, "--name", "any", "--force"]
-    status = main([*arguments, *table.options])
+    status = adopt.main([*arguments, *table.options])
     error = capsys.readouterr().err
     if status:
         assert _names_something(error), error

@@ -51,7 +51,7 @@ class Adoption:
 
 
 def adopt(
-    config: TableConfig, name: str, conf: Path | None = None, force: bool = False
+    config: TableConfig, name: str, conf: Path = CONF, force: bool = False
 ) -> Adoption:
     """Profile the table of ``config``, and write ``conf/data/<name>.yaml`` and its contract.
 
@@ -59,7 +59,6 @@ def adopt(
         UserError: the table cannot be read or learnt from, a column is misspelt, or a file is there
             already and ``force`` is not given. Nothing has been written then.
     """
-    conf = conf or CONF
     option, contract = conf / "data" / f"{name}.yaml", conf / "contracts" / f"{name}.yaml"
     _refuse(name, [option, contract], force)
     _refuse_unwritable(config)

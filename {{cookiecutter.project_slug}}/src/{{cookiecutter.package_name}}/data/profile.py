@@ -331,6 +331,7 @@ def _facts(value: str, kind: Type) -> list[str]:
         endless = f"count(*) FILTER (WHERE {known} AND abs({number}) > {LARGEST})"
         return [f"count({value})", f"min({number}) {finite}", f"max({number}) {finite}", endless, "0"]
     if kind in ("date", "datetime"):
+        value = value if kind == "date" else f"CAST({value} AS TIMESTAMP)"  # without a time zone
         finite = f"FILTER (WHERE isfinite({value}))"
         clock = f"count(*) FILTER (WHERE isfinite({value}) AND CAST({value} AS TIME) <> TIME '00:00')"
         least, most = (f"CAST({f}({value}) {finite} AS VARCHAR)" for f in ("min", "max"))

@@ -106,7 +106,8 @@ def _cell(column: str, kind: str, rule: ColumnRule, missing: Sequence[str]) -> _
     if rule.type == "boolean" and kind == "BOOLEAN":
         return _Cell(column)
     if rule.type == "date" and (kind == "DATE" or kind.startswith("TIMESTAMP")):
-        value = f"CASE WHEN CAST({column} AS TIME) = TIME '00:00' THEN CAST({column} AS DATE) END"
+        moment = f"CAST({column} AS TIMESTAMP)"  # of one with a time zone: in UTC
+        value = f"CASE WHEN CAST({moment} AS TIME) = TIME '00:00' THEN CAST({moment} AS DATE) END"
         return _Cell(column) if kind == "DATE" else _Cell(value, wrong(value), None, text)
     if rule.type == "datetime" and (kind == "DATE" or kind.startswith("TIMESTAMP")):
         value = f"TRY_CAST({column} AS TIMESTAMP)"
