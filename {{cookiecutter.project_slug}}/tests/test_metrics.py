@@ -51,3 +51,30 @@ def test_metrics_have_names_for_people(name: str, shown: str) -> None:
 def test_better_knows_the_direction() -> None:
     assert metrics.better("roc_auc", 0.8, 0.7)
     assert metrics.better("log_loss", 0.2, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.12345, "0.1235"), (12.3456, "12.346"), (123456.7, "123457"), (-3.2, "-3.2000")],
+)
+def test_numbers_have_as_many_digits_as_say_something(value: float, shown: str) -> None:
+    assert metrics.number(value) == shown
+    assert metrics.number(float("nan")) == "nan"
+    assert metrics.span((-value, value), signed=True).count("+") == 1
+
+
+def test_a_table_shows_intervals_and_verdicts() -> None:
+    scores = {"linear": {"roc_auc": 0.8, "log_loss": 0.4}, "popularity": {"roc_auc": 0.5}}
+    found = metrics.table(scores, {"linear": {"roc_auc": (0.7, 0.9)}}, {"roc_auc": "better"})
+    assert list(found.columns) == ["linear", "linear, 95 %", "popularity", "verdict"]
+    assert list(found.loc["ROC AUC"]) == ["0.8000", "0.7000 to 0.9000", "0.5000", "better"]
+    assert list(found.loc["Log loss"]) == ["0.4000", "", "", ""]
+
+
+def test_rows_that_are_alike_make_shares_less_certain() -> None:
+    random = np.random.default_rng(1)
+    groups = np.repeat(np.arange(50), 20)
+    target = (random.random(50) < 0.5).astype(int)[groups]
+    table = [metrics.calibration_table(target, np.full(1000, 0.5), 5, g) for g in (None, groups)]
+    assert table[0].error.iloc[0] == pytest.approx(np.sqrt(0.25 / 1000), rel=0.05)
+    assert table[1].error.iloc[0] == pytest.approx(np.sqrt(0.25 / 50), rel=0.05)

@@ -17,7 +17,7 @@ from {{cookiecutter.package_name}}.workflow import evaluate, train
 from .conftest import SHOP, SMALL
 
 PACKAGE = train.__module__.split(".")[0]
-RESULT = ("model/", "predictions.parquet", "metrics.json")
+RESULT = ("model/", "predictions.parquet", "metrics.json", "comparison.json")
 
 
 # All that may differ around a run on one machine.
@@ -63,10 +63,18 @@ def test_training_twice_gives_the_same_bytes_and_another_seed_does_not(tmp_path:
     first = run_apart("train", "seed=42")
     again = run_apart("train", "seed=42", cwd=tmp_path, **SURROUNDINGS)
     other = run_apart("train", "seed=43")
-    assert len(first) == 4
+    assert len(first) == 5
     assert first == again
     assert first["model/booster.ubj"] != other["model/booster.ubj"]
     assert first["predictions.parquet"] != other["predictions.parquet"]
+
+
+def test_evaluating_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    run_apart("train")
+    first = run_apart("evaluate")
+    again = run_apart("evaluate", cwd=tmp_path, **SURROUNDINGS)
+    assert {"slices.csv", "decision.json", "comparison.json"} <= set(first)
+    assert first == again
 
 
 @pytest.mark.parametrize("model", ["linear", "popularity"])

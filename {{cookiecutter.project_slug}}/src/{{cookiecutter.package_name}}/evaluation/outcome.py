@@ -43,5 +43,7 @@ def _heading(other: str) -> str:
 def _against(
     metric: str, values: Mapping[str, float], differences: Mapping[str, Difference]
 ) -> str:
+    if metric not in values or metric not in differences:
+        return ""
     by = differences[metric]
     return f"{number(values[metric]):>12}  {span(by.interval, signed=True):<22}{by.verdict}"
