@@ -143,7 +143,8 @@ def test_a_typed_table_keeps_its_types_and_its_text_is_examined_if_asked() -> No
     con = duckdb.connect()
     con.execute(
         "CREATE TABLE t AS SELECT i::DECIMAL(9, 2) AS d, "
-        "i + '100000000000000000000'::HUGEINT AS h, i % 2 = 0 AS b, DATE '2024-01-01' + i::INT AS day, i::VARCHAR AS s, [i] AS l "
+        "i + '100000000000000000000'::HUGEINT AS h, i % 2 = 0 AS b, "
+        "DATE '2024-01-01' + i::INT AS day, i::VARCHAR AS s, [i] AS l "
         "FROM range(40) r(i)"
     )
     kinds = ["number", "text", "boolean", "date", "integer", "text"]

@@ -190,7 +190,8 @@ def test_numbers_of_any_size_do_not_break_it(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     duckdb.sql(
         f"COPY (SELECT i::DECIMAL(38, 0) * 10::DECIMAL(38, 0) ** 3 AS d, "
-        f"i::DECIMAL(18, 4) / 7 AS e, (i * 7919) % 401 AS x, i % 2 AS y FROM range(400) r(i)) TO '{path}'"
+        f"i::DECIMAL(18, 4) / 7 AS e, (i * 7919) % 401 AS x, i % 2 AS y "
+        f"FROM range(400) r(i)) TO '{path}'"
     )
     examples = features.build(load_config(["data=table", f"data.path={path}", "data.target=y"]))
     assert "x" in examples.schema.features
