@@ -28,12 +28,11 @@ from .contracts import (
     check,
     divide,
     read_contract,
-    set_aside,
 )
 from .contracts.sql import quoted
 from .contracts.sql import text as literal
-from .etl.cast import ENDLESS, REFUSED, cast
-from .etl.connection import connect, copy
+from .etl.cast import ENDLESS, REFUSED, cast_carefully, cast_usual, odd_columns
+from .etl.connection import connect, connects, copy
 from .etl.refresh import Done, file_of, keep, read_state, refresh
 from .folders import quarantine_folder, tables_folder
 from .sources import MISSING, Part, Source, label_of, locate, notes_of, open_source, reading
@@ -92,7 +91,12 @@ def ingest(config: TableConfig) -> Ingested:
     folder = tables_folder() / f"{name}-{key[:10]}"
     contract, written = _contract(config, source, parts, folder, name)
     work = _Work(source, contract, written, folder, config.read.missing)
-    done = refresh(folder, parts, work.recipe, work.make, f"reading {name}")
+    with connects(folder) as connection:
+
+        def make(part: Part, path: Path) -> dict[str, Any]:
+            return work.make(connection(), part, path)
+
+        done = refresh(folder, parts, work.recipe, make, f"reading {name}")
     rows = sum(each.facts["rows"] for each in done.values())
     if not rows:
         raise UserError(f"{source.label}: the table has no rows.")
@@ -129,25 +133,27 @@ class _Work:
     def quarantine(self) -> Path:
         return quarantine_folder() / self.folder.name
 
-    def make(self, part: Part, path: Path) -> dict[str, Any]:
+    def make(self, con: duckdb.DuckDBPyConnection, part: Part, path: Path) -> dict[str, Any]:
         """Write the rows of ``part`` that are in order to ``path``, the others to quarantine."""
         import duckdb
 
         staged = path.with_name(f"{path.name}.staged")
-        with connect(self.folder) as con, reading(self.source, part):
-            self.source.open(con, part, "raw")
-            _require_columns(con, self.contract, label_of(self.source, part))
+        raw = f"{part.name}, as it is"
+        with reading(self.source, part):
+            self.source.open(con, part, raw)
+            _require_columns(con, raw, self.contract, label_of(self.source, part))
             missing = (*MISSING, *self.missing)
-            cast(con, "raw", self.contract, missing, "typed", whole=True)
+            cast_usual(con, raw, self.contract, "typed")
             endless: dict[str, int] = {}
             try:
-                # One pass, as most tables are read without a cell in doubt.
+                # One pass, as in most tables no cell is in doubt.
                 copy(con, 'SELECT * FROM "typed"', path)
                 _view(con, "rows", [path])
             except duckdb.Error as error:
                 if REFUSED not in str(error):
                     raise
-                cast(con, "raw", self.contract, missing, "typed", whole=False)
+                odd = odd_columns(con, raw, self.contract)
+                cast_carefully(con, raw, self.contract, missing, odd, "typed")
                 copy(con, 'SELECT * FROM "typed"', staged)
                 endless = _endless(con, staged)
                 _view(con, "rows", [staged], f"* EXCLUDE ({quoted(ENDLESS)})")
@@ -156,10 +162,11 @@ class _Work:
             aside = 0
             if staged.exists() or _divides(report):
                 kept, others = divide(con, "rows", self.contract, report)
-                aside = set_aside(con, others, self.quarantine / file_of(part, self.recipe))
                 clean = path.with_name(f"{path.name}.clean")
-                copy(con, f"SELECT * FROM {quoted(kept)}", clean)
+                aside = report.rows - copy(con, f"SELECT * FROM {quoted(kept)}", clean)
                 clean.replace(path)
+                if aside:
+                    self._set_aside(con, others, file_of(part, self.recipe))
                 staged.unlink(missing_ok=True)
         return {"rows": report.rows, "aside": aside, "endless": endless, "notes": report.notes()}
 
@@ -205,7 +212,7 @@ class _Work:
                 return {"files": files, "repeats": report.notes(), "quarantine": None}
             kept, others = divide(con, "rows", self.contract, report)
             name = f"repeated-{of[:12]}.parquet"
-            set_aside(con, others, self.quarantine / name)
+            self._set_aside(con, others, name)
             again = []
             for number, file in enumerate(files):
                 again.append(f"unrepeated/{Path(file).stem}-{of[:12]}.parquet")
@@ -214,6 +221,10 @@ class _Work:
                     rows = f"FROM {quoted(kept)} WHERE {quoted(_PART)} = {number}"
                     copy(con, f"SELECT {columns} {rows}", temporary)
         return {"files": again, "repeats": report.notes(), "quarantine": name}
+
+    def _set_aside(self, con: duckdb.DuckDBPyConnection, view: str, name: str) -> None:
+        with atomic_path(self.quarantine / name) as temporary:
+            copy(con, f"SELECT * FROM {quoted(view)}", temporary)
 
     def _clear(self, done: Mapping[str, Done], whole: Mapping[str, Any]) -> None:
         """Remove what was set aside, or freed of repeated rows, from parts that are no more so."""
@@ -313,8 +324,10 @@ def _from_dict(saved: Mapping[str, Any]) -> Contract:
     return Contract(**{**saved, "columns": columns, "rules": rules, "freshness": freshness})
 
 
-def _require_columns(con: duckdb.DuckDBPyConnection, contract: Contract, label: str) -> None:
-    names = [name for name, *_ in con.execute('DESCRIBE "raw"').fetchall()]
+def _require_columns(
+    con: duckdb.DuckDBPyConnection, view: str, contract: Contract, label: str
+) -> None:
+    names = [name for name, *_ in con.execute(f"DESCRIBE {quoted(view)}").fetchall()]
     _require_same(
         names, list(contract.columns), label, f"those of the contract of {contract.table}"
     )

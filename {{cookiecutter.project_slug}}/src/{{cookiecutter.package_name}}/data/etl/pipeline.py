@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..contracts.sql import quoted, text
+from ..contracts.sql import quoted
 from ..sources import Part, Source, reading
 from ..sources.base import code_version, digest
-from .connection import connect, copy
+from .connection import connects, copy
 from .refresh import refresh
 from .step import Step
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True)
@@ -50,17 +54,21 @@ class Pipeline:
             code_version(Path(__file__).parent),
         )
         parts = self.extract.parts()
-        done = refresh(self.load, parts, recipe, self._make, f"loading {self.extract.label}")
+        with connects(self.load) as connection:
+
+            def make(part: Part, path: Path) -> dict[str, int]:
+                return {"rows": self._make(connection(), part, path)}
+
+            done = refresh(self.load, parts, recipe, make, f"loading {self.extract.label}")
         files = [self.load / done[part.name].file for part in parts]
         return Loaded(self.load, files, sum(done[part.name].facts["rows"] for part in parts))
 
-    def _make(self, part: Part, path: Path) -> dict[str, int]:
-        with connect(self.load) as con, reading(self.extract, part):
-            self.extract.open(con, part, "rows as they are")
-            rows = con.view(quoted("rows as they are"))
+    def _make(self, con: duckdb.DuckDBPyConnection, part: Part, path: Path) -> int:
+        view = f"{part.name}, as it is"
+        with reading(self.extract, part):
+            self.extract.open(con, part, view)
+            rows = con.view(quoted(view))
             for step in self.steps:
                 rows = step(rows)
             rows.create_view("rows as they load", replace=True)
-            copy(con, 'SELECT * FROM "rows as they load"', path)
-            count = f"SELECT count(*) FROM read_parquet({text(str(path))})"
-            return {"rows": con.execute(count).fetchall()[0][0]}
+            return copy(con, 'SELECT * FROM "rows as they load"', path)
