@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -99,8 +101,6 @@ def test_a_mistake_is_named_and_leaves_nothing_behind(
     assert command.main([write(tmp_path / "t.csv", table()), *arguments]) == 1
     error = capsys.readouterr().err
     assert "Traceback" not in error
-    import re
-
     assert re.search(message, error)
     assert sorted(conf.rglob("*.yaml")) == before
 
@@ -139,7 +139,7 @@ NAMES = st.one_of(
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(names=st.lists(NAMES, min_size=4, max_size=4, unique=True))
 def test_any_name_is_written_so_that_it_is_read_back(done: Adoption, names: list[str]) -> None:
@@ -147,8 +147,6 @@ def test_any_name_is_written_so_that_it_is_read_back(done: Adoption, names: list
     settings = TableConfig(
         path=f"data/{one}.csv", target=two, time=one, id=[three], exclude=[three, four], keep=names
     )
-    from dataclasses import replace
-
     text = as_yaml(replace(done, config=replace(settings, contract=None)))
     read = OmegaConf.to_object(OmegaConf.merge(TableConfig, OmegaConf.create(text)))
     assert read == settings

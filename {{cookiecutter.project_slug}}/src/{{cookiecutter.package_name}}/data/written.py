@@ -145,10 +145,12 @@ def candidates(values: Mapping[str, int]) -> list[Written]:
     def share(matches: Iterable[str]) -> float:
         return sum(counts[text] for text in matches) / total
 
+    lower = {text.lower() for text in counts}
     for true, false in WORDS:
-        words = {text for text in counts if text.lower() in (true, false)}
-        if {text.lower() for text in words} == {true, false} and share(words) >= _LIKELY:
-            return [Written("boolean", true=[true], false=[false])]
+        if {true, false} <= lower:
+            words = [text for text in counts if text.lower() in (true, false)]
+            if share(words) >= _LIKELY:
+                return [Written("boolean", true=[true], false=[false])]
     numbers = _numbers(counts, share)
     if numbers:
         return numbers
