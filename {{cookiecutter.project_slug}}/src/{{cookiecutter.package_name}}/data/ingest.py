@@ -32,7 +32,7 @@ from .contracts import (
 from .contracts.sql import quoted
 from .contracts.sql import text as literal
 from .etl.cast import ENDLESS, REFUSED, cast_carefully, cast_usual, odd_columns
-from .etl.connection import connect, connects, copy
+from .etl.connection import connect, connects, copy, temporary_folder
 from .etl.refresh import Done, file_of, keep, read_state, refresh
 from .folders import quarantine_folder, tables_folder
 from .sources import MISSING, Part, Source, label_of, locate, notes_of, open_source, reading
@@ -137,37 +137,32 @@ class _Work:
         """Write the rows of ``part`` that are in order to ``path``, the others to quarantine."""
         import duckdb
 
-        staged = path.with_name(f"{path.name}.staged")
-        raw = f"{part.name}, as it is"
-        with reading(self.source, part):
+        raw, endless, aside = f"{part.name}, as it is", {}, 0
+        with temporary_folder(self.folder) as scratch, reading(self.source, part):
             self.source.open(con, part, raw)
             _require_columns(con, raw, self.contract, label_of(self.source, part))
-            missing = (*MISSING, *self.missing)
             cast_usual(con, raw, self.contract, "typed")
-            endless: dict[str, int] = {}
+            rows, columns, doubtful = path, "*", False
             try:
                 # One pass, as in most tables no cell is in doubt.
                 copy(con, 'SELECT * FROM "typed"', path)
-                _view(con, "rows", [path])
             except duckdb.Error as error:
                 if REFUSED not in str(error):
                     raise
+                rows, columns, doubtful = scratch / "cast", f"* EXCLUDE ({quoted(ENDLESS)})", True
                 odd = odd_columns(con, raw, self.contract)
-                cast_carefully(con, raw, self.contract, missing, odd, "typed")
-                copy(con, 'SELECT * FROM "typed"', staged)
-                endless = _endless(con, staged)
-                _view(con, "rows", [staged], f"* EXCLUDE ({quoted(ENDLESS)})")
+                cast_carefully(con, raw, self.contract, (*MISSING, *self.missing), odd, "typed")
+                copy(con, 'SELECT * FROM "typed"', rows)
+                endless = _endless(con, rows)
+            _view(con, "rows", [rows], columns)
             report = check(con, "rows", self.contract, f"read from {part.name}", scope="part")
             report.raise_if_stopped(self.written)
-            aside = 0
-            if staged.exists() or _divides(report):
+            if doubtful or _divides(report):
                 kept, others = divide(con, "rows", self.contract, report)
-                clean = path.with_name(f"{path.name}.clean")
-                aside = report.rows - copy(con, f"SELECT * FROM {quoted(kept)}", clean)
-                clean.replace(path)
+                aside = report.rows - copy(con, f"SELECT * FROM {quoted(kept)}", scratch / "kept")
                 if aside:
                     self._set_aside(con, others, file_of(part, self.recipe))
-                staged.unlink(missing_ok=True)
+                (scratch / "kept").replace(path)
         return {"rows": report.rows, "aside": aside, "endless": endless, "notes": report.notes()}
 
     def make_whole(self, done: Mapping[str, Done]) -> dict[str, Any]:
@@ -293,15 +288,21 @@ def _profile(source: Source, parts: Sequence[Part], folder: Path) -> Profile:
             )
             con.execute(f'CREATE TEMP VIEW "all parts" AS {unions}')
             described = con.execute('DESCRIBE "all parts"').fetchall()
-            # Infinite numbers and NaN count as missing, so a contract should not ask for values.
             finite = ", ".join(
-                f"CASE WHEN isfinite({c}) THEN {c} END AS {c}" if kind in ("FLOAT", "DOUBLE") else c
+                f"{_comparable(c, kind)} AS {c}"
                 for c, kind in ((quoted(column), kind) for column, kind, *_ in described)
             )
             con.execute(f'CREATE TEMP VIEW "rows" AS SELECT {finite} FROM "all parts"')
             if con.execute('SELECT 1 FROM "rows" LIMIT 1').fetchone() is None:
                 raise UserError(f"{source.label}: the table has no rows.")
             return profile(con, "rows", source.text)
+
+
+def _comparable(column: str, kind: str) -> str:
+    """A column as it will be cast: infinite numbers and NaN are missing, moments those of UTC."""
+    if kind in ("FLOAT", "DOUBLE"):
+        return f"CASE WHEN isfinite({column}) THEN {column} END"
+    return f"timezone('UTC', {column})" if kind == "TIMESTAMP WITH TIME ZONE" else column
 
 
 def _infer(source: Source, parts: Sequence[Part], folder: Path, name: str) -> Contract:

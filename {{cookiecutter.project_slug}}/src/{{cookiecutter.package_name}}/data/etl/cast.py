@@ -180,7 +180,7 @@ def _of_text(column: str, rule: ColumnRule) -> _Reading:
     if rule.type == "integer":
         # What is written as a number, such as 1e5 or 3.0, and is whole.
         number = f"({reading('§c', replace(rule, type='number'))})"
-        whole = f"abs({number}) < {_EXACT} AND {number} = trunc({number})"
+        whole = f"abs({number}) < {_EXACT} AND {number} = trunc({number}) AND NOT contains(§c, '_')"
         other = f"coalesce({read}, CASE WHEN {whole} THEN CAST({number} AS BIGINT) END)"
         usual = "TRY_CAST(§c AS BIGINT)"
         return _Reading(column, usual, "CAST(§v AS VARCHAR) = §c", other, f"NOT isfinite({number})")

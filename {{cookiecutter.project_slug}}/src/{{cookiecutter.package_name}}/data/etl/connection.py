@@ -22,6 +22,17 @@ _CELLS = 2_500_000  # of such a group
 
 
 @contextmanager
+def temporary_folder(folder: Path) -> Iterator[Path]:
+    """A folder within ``folder`` for the length of the block."""
+    make_folder(folder)
+    path = Path(tempfile.mkdtemp(prefix=WRITING, dir=folder))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
 def connect(folder: Path, memory: str = MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in memory that spills below ``folder``, for the length of the block.
 
@@ -29,21 +40,17 @@ def connect(folder: Path, memory: str = MEMORY) -> Iterator[duckdb.DuckDBPyConne
     """
     import duckdb
 
-    make_folder(folder)
-    spill = tempfile.mkdtemp(prefix=WRITING, dir=folder)
-    settings = {
-        "memory_limit": memory,
-        "temp_directory": spill,
-        "threads": min(os.cpu_count() or 1, _THREADS),
-        "preserve_insertion_order": True,
-        "autoinstall_known_extensions": False,
-    }
-    try:
+    with temporary_folder(folder) as spill:
+        settings = {
+            "memory_limit": memory,
+            "temp_directory": str(spill),
+            "threads": min(os.cpu_count() or 1, _THREADS),
+            "preserve_insertion_order": True,
+            "autoinstall_known_extensions": False,
+        }
         with duckdb.connect(config=settings) as con:
             con.execute("SET TimeZone = 'UTC'")
             yield con
-    finally:
-        shutil.rmtree(spill, ignore_errors=True)
 
 
 @contextmanager
