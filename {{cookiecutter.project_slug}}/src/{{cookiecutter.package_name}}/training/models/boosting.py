@@ -126,8 +126,8 @@ class Boosting(Model):
 
 
 class _Batches(xgb.DataIter):
-    """Rows in single precision, a few at a time: the library bins them, so that no copy of the
-    table is ever whole. The model is the same as from one matrix."""
+    """Rows as numbers, a few at a time: the library bins them, so that no copy of the table is ever
+    whole. The model is the same as from one matrix."""
 
     def __init__(self, encoder: Encoder, columns: Columns, target: Any, rows: Any) -> None:
         self._encoder, self._columns, self._target, self._rows = encoder, columns, target, rows
@@ -140,12 +140,10 @@ class _Batches(xgb.DataIter):
         self._next += encoding.BATCH
         if len(rows) == 0:
             return False
-        # Features go by number: XGBoost refuses names with brackets, and columns are the user's.
         kinds = self._columns.features.values()
         input_data(
             data=self._encoder.codes(self._columns, rows),
             label=self._target[rows].astype(np.float32),
-            feature_names=[f"f{i}" for i in range(len(kinds))],
             feature_types=["c" if kind == "categorical" else "float" for kind in kinds],
         )
         return True

@@ -75,12 +75,13 @@ class Encoder:
         words = [known.get(word, np.nan) for word in columns.words[name]]
         return np.array([*words, np.nan], dtype=np.float64)[values]  # -1 is the last one
 
-    def codes(self, columns: Columns, rows: Rows) -> NDArray[np.float32]:
-        """Shape ``(n, features)``, every column as :meth:`column` gives it, in single precision."""
-        matrix = np.empty((columns.count(rows), len(self.features)), dtype=np.float32)
-        for number, name in enumerate(self.features):
-            matrix[:, number] = self.column(name, columns, rows)
-        return matrix
+    def codes(self, columns: Columns, rows: Rows) -> pd.DataFrame:
+        """Every column as :meth:`column` gives it.
+
+        Features go by number: XGBoost refuses names with brackets, and columns are the user's.
+        """
+        found = {f"f{i}": self.column(name, columns, rows) for i, name in enumerate(self.features)}
+        return pd.DataFrame(found, copy=False)
 
     def to_dict(self) -> dict[str, Any]:
         return {"features": self.features, "categories": self.categories}
