@@ -29,17 +29,20 @@ def build(config: Config) -> Examples:
     target, classes = _target(table, config.data.target)
     frame = pd.DataFrame({name: columns[name][1] for name in chosen})
     frame[config.data.target] = target
-    frame["#row"] = range(len(frame))
-    for name in filter(None, (config.data.time, config.data.group)):
-        frame[f"#{name}"] = _as_order(table.frame[name])
+    row = _free("#row", frame)
+    frame[row] = range(len(frame))
+    order: dict[str, str] = {}  # names of columns beside the features, for splits
+    for name in dict.fromkeys(filter(None, (config.data.time, config.data.group))):
+        order[name] = _free(f"#{name}", frame)
+        frame[order[name]] = _as_order(table.frame[name])
     schema = Schema(
         task=table.task,
         target=config.data.target,
         features={name: columns[name][0] for name in chosen},
         classes=classes,
-        key=["#row"],
-        time=f"#{config.data.time}" if config.data.time else None,
-        group=f"#{config.data.group}" if config.data.group else None,
+        key=[row],
+        time=order.get(config.data.time or ""),
+        group=order.get(config.data.group or ""),
         recurring=config.data.recurring,
     )
     meaning = {name: columns[name][2] for name in chosen}
@@ -59,6 +62,13 @@ def _span(times: pd.Series) -> tuple[datetime.date, datetime.date] | None:
     if not types.is_datetime64_any_dtype(times):
         return None
     return times.min().date(), times.max().date()
+
+
+def _free(name: str, frame: pd.DataFrame) -> str:
+    """``name``, with more of its sign in front where the table has such a column."""
+    while name in frame:
+        name = f"#{name}"
+    return name
 
 
 def _columns(table: Table) -> dict[str, tuple[Kind, pd.Series, str]]:
