@@ -107,6 +107,7 @@ noise:
 RULES = (CF501, CF502, CF504, CF505, CF506, CF507)
 
 ENTRY = CONF / "config.yaml"
+CONTRACTS = CONF / "contracts"  # what must hold of tables: read by the package, not by Hydra
 
 
 def check(context: Context) -> Iterator[Finding]:
@@ -135,6 +136,10 @@ def _findings(context: Context) -> Iterator[Finding]:
         what = f"the package '{context.settings.package}' does not import: {_first_line(error)}"
         yield Finding(CF501, ENTRY, what)
         return
+    contracts = [name for name in documents if name.is_relative_to(CONTRACTS)]
+    for name in contracts:
+        yield from package.contract(context.root, name)
+        del documents[name]
     with composable(context.root, documents):
         yield from _composed(context, documents, package)
 
@@ -186,6 +191,7 @@ class Package:
     """What is asked of the package: its schema, and whether its jobs can be planned."""
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self._load = importlib.import_module(f"{name}.config.load")
         schema = importlib.import_module(f"{name}.config.schema")
         self.sections = {*schema.VARIANTS, *schema.SECTIONS}
@@ -198,6 +204,16 @@ class Package:
 
     def plan(self, config: Any, root: Path) -> None:
         self._plan(config.jobs, root)
+
+    def contract(self, root: Path, name: Path) -> Iterator[Finding]:
+        try:
+            contracts = importlib.import_module(f"{self._name}.data.contracts")
+            contracts.read_contract(root / name)
+        except Exception as error:
+            what = _first_line(error)
+            place = re.match(r".*?, line (\d+): ", what)
+            line = int(place[1]) if place else None
+            yield Finding(CF502, name, what[place.end() :] if place else what, line=line)
 
     def explained(self, error: Exception, overrides: list[str]) -> str:
         try:

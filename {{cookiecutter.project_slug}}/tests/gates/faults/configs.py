@@ -6,6 +6,7 @@ from ..planting import Fault, both, file, replace
 
 ENTRY = "conf/config.yaml"
 JOBS = "conf/jobs/notebooks.yaml"
+CONTRACT = "table: orders\n{}\ncolumns: {{price: {{type: number, minimum: 0}}}}\n"
 
 
 def noise(arguments: str) -> str:
@@ -97,6 +98,12 @@ FAULTS = (
         "a misspelt key of a job",
         replace(JOBS, r"timeout: \d+", "timout: 600"),
         replace(JOBS, r"timeout: \d+", "timeout: 900"),
+    ),
+    Fault(
+        "CF502",
+        "a contract with a key that contracts do not have",
+        file("conf/contracts/orders.yaml", CONTRACT.format("policies: stop")),
+        file("conf/contracts/orders.yaml", CONTRACT.format("policy: stop")),
     ),
     Fault(
         "CF505",
