@@ -6,7 +6,7 @@ from ..planting import Fault, both, file, replace
 
 ENTRY = "conf/config.yaml"
 JOBS = "conf/jobs/notebooks.yaml"
-CONTRACT = "table: orders\n{}\ncolumns: {{price: {{type: number, minimum: 0}}}}\n"
+CONTRACT = "table: orders\n{}: stop\ncolumns:\n  price: number\n"
 
 
 def noise(arguments: str) -> str:
@@ -102,8 +102,8 @@ FAULTS = (
     Fault(
         "CF502",
         "a contract with a key that contracts do not have",
-        file("conf/contracts/orders.yaml", CONTRACT.format("policies: stop")),
-        file("conf/contracts/orders.yaml", CONTRACT.format("policy: stop")),
+        file("conf/contracts/orders.yaml", CONTRACT.format("policies")),
+        file("conf/contracts/orders.yaml", CONTRACT.format("policy")),
     ),
     Fault(
         "CF505",
