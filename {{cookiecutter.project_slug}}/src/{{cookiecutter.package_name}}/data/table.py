@@ -7,6 +7,8 @@ the run (:mod:`.leaks`).
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ from ..errors import UserError, nearest
 from ..runs.files import write_atomic
 from .contracts.contract import Contract
 from .duplicates import duplicates
+from .etl.connection import connect
 from .examples import Task
 from .ingest import Ingested, ingest
 from .profile import LARGEST, ColumnProfile, Profile, profile
@@ -67,14 +70,13 @@ def read_table(config: TableConfig) -> Table:
         return table_of(con, found, ingested, config)
 
 
-def connected(ingested: Ingested) -> duckdb.DuckDBPyConnection:
+@contextmanager
+def connected(ingested: Ingested) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection on which :data:`VIEW` is the rows that were taken in, in their order."""
-    import duckdb
-
-    con = duckdb.connect()
-    files = ", ".join(literal(str(file)) for file in ingested.files)
-    con.execute(f"CREATE TEMP VIEW {quoted(VIEW)} AS SELECT * FROM read_parquet([{files}])")
-    return con
+    with connect(ingested.folder) as con:
+        files = ", ".join(literal(str(file)) for file in ingested.files)
+        con.execute(f"CREATE TEMP VIEW {quoted(VIEW)} AS SELECT * FROM read_parquet([{files}])")
+        yield con
 
 
 def profiled(con: duckdb.DuckDBPyConnection, ingested: Ingested) -> Profile:
@@ -197,7 +199,7 @@ def _frame(
         if column.type == "text":
             read = read.cat.as_unordered()
         values[column.name] = _worded(read, words) if words else read
-    return pd.DataFrame({name: values[name] for name in names})
+    return pd.DataFrame({name: values[name] for name in names}, copy=False)
 
 
 _ENUM = "#words"

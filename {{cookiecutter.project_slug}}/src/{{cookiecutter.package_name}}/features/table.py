@@ -27,7 +27,7 @@ def build(config: Config) -> Examples:
     columns = _columns(table)
     chosen = select(list(columns), config.features)
     target, classes = _target(table, config.data.target)
-    frame = pd.DataFrame({name: columns[name][1] for name in chosen})
+    frame = pd.DataFrame({name: columns[name][1] for name in chosen}, copy=False)
     frame[config.data.target] = target
     row = _free("#row", frame)
     frame[row] = range(len(frame))
