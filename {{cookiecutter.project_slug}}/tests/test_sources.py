@@ -49,6 +49,8 @@ def rows_of(source: Source) -> tuple[list[str], list[tuple[Any, ...]]]:
                     row[0] for row in con.execute('DESCRIBE "some view"').fetchall()
                 ]
                 rows += con.execute('SELECT * FROM "some view"').fetchall()
+    if close := getattr(source, "close", None):
+        close()
     return columns, rows
 
 

@@ -35,7 +35,7 @@ from .etl.cast import ENDLESS, REFUSED, cast_carefully, cast_usual, odd_columns
 from .etl.connection import connect, connects, copy, temporary_folder
 from .etl.refresh import Done, file_of, keep, read_state, refresh
 from .folders import quarantine_folder, tables_folder
-from .sources import MISSING, Part, Source, label_of, locate, notes_of, open_source, reading
+from .sources import MISSING, Part, Source, label_of, locate, notes_of, opened, reading
 from .sources.base import code_version, digest, file_name
 
 if TYPE_CHECKING:
@@ -81,12 +81,12 @@ def ingest(config: TableConfig) -> Ingested:
         UserError: the table is missing, empty or no table; a part has other columns; or a rule of
             the contract is broken that stops.
     """
-    source = open_source(config)
+    with opened(config) as (source, parts):
+        return _ingest(config, source, parts)
+
+
+def _ingest(config: TableConfig, source: Source, parts: Sequence[Part]) -> Ingested:
     name = _name(config)
-    with reading(source):
-        parts = source.parts()
-    if not parts:
-        raise UserError(f"{source.label}: the table has no rows.")
     key = digest(source.label, asdict(config.read), config.contract)
     folder = tables_folder() / f"{name}-{key[:10]}"
     contract, written = _contract(config, source, parts, folder, name)
@@ -232,10 +232,8 @@ class _Work:
 
 
 def _name(config: TableConfig) -> str:
-    path = Path(config.path)
-    return file_name(
-        config.table or path.name.removesuffix(".gz").removesuffix(path.suffix) or "table"
-    )
+    plain = Path(config.path.removesuffix(".gz"))
+    return file_name(config.table or plain.stem or "table")
 
 
 def _contract(
@@ -262,12 +260,8 @@ def profile_source(config: TableConfig) -> Profile:
     Raises:
         UserError: as for :func:`ingest`.
     """
-    source = open_source(config)
-    with reading(source):
-        parts = source.parts()
-    if not parts:
-        raise UserError(f"{source.label}: the table has no rows.")
-    return _profile(source, parts, tables_folder())
+    with opened(config) as (source, parts):
+        return _profile(source, parts, tables_folder())
 
 
 def _profile(source: Source, parts: Sequence[Part], folder: Path) -> Profile:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ...config import TableConfig
@@ -21,6 +22,7 @@ __all__ = [
     "locate",
     "notes_of",
     "open_source",
+    "opened",
     "reading",
 ]
 
@@ -65,6 +67,25 @@ def open_source(config: TableConfig) -> Source:
     from .text import TextSource
 
     return TextSource(str(path), [path], None, config.read, tables_folder)
+
+
+@contextmanager
+def opened(config: TableConfig) -> Iterator[tuple[Source, list[Part]]]:
+    """The source and its parts, for the length of the block: after it, what it held is given back.
+
+    Raises:
+        UserError: as for :func:`open_source`; or it has no part.
+    """
+    source = open_source(config)
+    try:
+        with reading(source):
+            parts = source.parts()
+        if not parts:
+            raise UserError(f"{source.label}: the table has no rows.")
+        yield source, parts
+    finally:
+        if close := getattr(source, "close", None):
+            close()
 
 
 def _folder(folder: Path, config: TableConfig) -> Source:

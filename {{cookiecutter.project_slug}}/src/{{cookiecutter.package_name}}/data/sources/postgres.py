@@ -83,6 +83,11 @@ class PostgresSource:
     def inputs(self) -> dict[Path, int | None]:
         return {}
 
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     @property
     def _name(self) -> str:
         return ".".join(quoted(part) for part in self._table.split(".", 1))

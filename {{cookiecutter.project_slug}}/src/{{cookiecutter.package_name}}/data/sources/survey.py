@@ -86,6 +86,8 @@ def survey(path: Path, encoding: str | None) -> Survey:
     sample = _decoded(path, start, found)
     if not sample.strip().strip("\ufeff"):
         raise UserError(f"{path}: the file is empty.")
+    if "\0" in sample:
+        _refuse_binary(path)
     notes = () if encoding else (f"{path.name}: read as {found}, not UTF-8",)
     return Survey(found, zipped, False, sample, len(start) < SAMPLE, notes)
 
@@ -106,6 +108,8 @@ def copy_plain(path: Path, found: Survey, to: Path) -> None:
             except UnicodeError as error:
                 byte = done + getattr(error, "start", 0)
                 raise _wrong(path, found.encoding, f" near byte {byte}") from error
+            if "\0" in text:
+                _refuse_binary(path)
             done += len(data)
             # A carriage return at the end may be half of a line end.
             held = "\r" if data and text.endswith("\r") else ""

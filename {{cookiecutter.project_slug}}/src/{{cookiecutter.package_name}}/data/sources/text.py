@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from functools import cache
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +39,8 @@ class TextSource:
         """``scratch`` says where copies may be made of what DuckDB cannot read as it is."""
         self.label, self._folder, self._read, self._scratch = label, folder, read, scratch
         self._paths = {part_name(path, folder): path for path in paths}
-        self._found = cache(self._find)
+        self._known: dict[Path, tuple[Dialect, Survey]] = {}
+        self._copies: tempfile.TemporaryDirectory[str] | None = None
         self._given, self.notes = list(notes), list(notes)
 
     def parts(self) -> list[Part]:
@@ -95,9 +94,18 @@ class TextSource:
     def label_of(self, part: Part) -> str:
         return str(self._paths[part.name])
 
-    def _find(self, path: Path) -> tuple[Dialect, Survey]:
-        seen = survey(path, self._read.encoding)
-        return find_dialect(seen.sample, seen.whole, self._read, path.name), seen
+    def close(self) -> None:
+        """Remove the copies that were made of files that DuckDB cannot read as they are."""
+        if self._copies:
+            self._copies.cleanup()
+            self._copies = None
+
+    def _found(self, path: Path) -> tuple[Dialect, Survey]:
+        if path not in self._known:
+            seen = survey(path, self._read.encoding)
+            dialect = find_dialect(seen.sample, seen.whole, self._read, path.name)
+            self._known[path] = dialect, replace(seen, sample="")
+        return self._known[path]
 
     def _columns(self, path: Path) -> dict[str, str | None]:
         """What the folders say that the file itself does not."""
@@ -108,8 +116,14 @@ class TextSource:
         return {name: value for name, value in found.items() if name.lower() not in own}
 
     def _copied(self, path: Path, seen: Survey) -> Path:
-        """A copy that DuckDB reads, for as long as this object lives."""
-        to = self._copies / f"{digest(str(path))[:16]}.csv"
+        """A copy that DuckDB reads, until the source is closed."""
+        if self._copies is None:
+            folder = self._scratch()
+            make_folder(folder)
+            for left in leftovers(folder):  # of processes that were killed
+                shutil.rmtree(left, ignore_errors=True)
+            self._copies = tempfile.TemporaryDirectory(prefix=WRITING, dir=folder)
+        to = Path(self._copies.name) / f"{digest(str(path))[:16]}.csv"
         if not to.exists():
             try:
                 copy_plain(path, seen, to)
@@ -117,17 +131,6 @@ class TextSource:
                 to.unlink(missing_ok=True)
                 raise
         return to
-
-    @property
-    def _copies(self) -> Path:
-        if not hasattr(self, "_made"):
-            folder = self._scratch()
-            make_folder(folder)
-            for left in leftovers(folder):  # of processes that were killed
-                shutil.rmtree(left, ignore_errors=True)
-            self._made = Path(tempfile.mkdtemp(prefix=WRITING, dir=folder))
-            weakref.finalize(self, shutil.rmtree, self._made, ignore_errors=True)
-        return self._made
 
 
 def part_name(path: Path, folder: Path | None) -> str:
