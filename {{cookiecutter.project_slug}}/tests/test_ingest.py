@@ -7,6 +7,7 @@ import datetime
 import io
 import math
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -399,6 +400,66 @@ def test_a_source_of_ones_own_is_known_by_its_suffix(
     monkeypatch.setitem(sources.SUFFIXES, ".squares", Squares)
     (tmp_path / "t.squares").write_text("4")
     assert rows_of(take(tmp_path / "t.squares")) == [(0, 0), (1, 1), (2, 4), (3, 9)]
+
+
+FAULTS = [
+    b'"',
+    b"'",
+    b",",
+    b";",
+    b"\n",
+    b"\r",
+    b"\t",
+    b"\0",
+    b"\xff",
+    b"\xc3",
+    b"\\",
+    b"inf",
+    b"1e400",
+]
+
+
+def damage(content: bytes, chance: random.Random) -> bytes:
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(content) + 1)
+        kind = chance.random()
+        if kind < 0.5:
+            content = content[:at] + chance.choice(FAULTS) + content[at:]
+        elif kind < 0.7:
+            content = content[:at] + content[at + chance.randint(1, 60) :]
+        elif kind < 0.8:
+            content = content[:at]
+        else:
+            content = content.replace(
+                chance.choice([b",", b'"', b"\n", b"0"]), chance.choice(FAULTS)
+            )
+    return content
+
+
+def read_or_refused(tmp_path: Path, data: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    rows = [f'{i},"n, {i % 7}",2024-01-{i % 28 + 1:02d},{i * 1.5}\n' for i in range(30)]
+    text = "id,Näme,when,y\n" + "".join(rows)
+    encoding = chance.choice(["utf-8", "utf-8", "latin-1", "utf-16", "utf-16-le"])
+    path = tmp_path / f"t{seed}.csv"
+    path.write_bytes(damage(text.encode(encoding), chance))
+    try:
+        assert take(path).rows_read > 0
+    except UserError as error:
+        assert path.name in str(error) and ".writing-" not in str(error)
+        assert "Error:" not in str(error)  # in DuckDB's words
+    assert not list(data.rglob(".writing-*"))
+
+
+def test_damaged_text_is_read_or_refused_by_its_name(tmp_path: Path, data: Path) -> None:
+    for seed in range(12):
+        read_or_refused(tmp_path, data, seed)
+
+
+@pytest.mark.slow
+def test_very_much_damaged_text_is_read_or_refused_by_its_name(tmp_path: Path, data: Path) -> None:
+    for seed in range(1000, 1300):
+        read_or_refused(tmp_path, data, seed)
 
 
 def test_a_killed_run_is_finished_by_the_next_with_the_same_bytes(

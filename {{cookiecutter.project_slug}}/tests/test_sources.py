@@ -20,7 +20,12 @@ import pytest
 
 from {{cookiecutter.package_name}}.config import ReadConfig, TableConfig
 from {{cookiecutter.package_name}}.data.etl.connection import connect
-from {{cookiecutter.package_name}}.data.sources import Source, notes_of, open_source, reading
+from {{cookiecutter.package_name}}.data.sources import (
+    Source,
+    notes_of,
+    open_source,
+    reading,
+)
 from {{cookiecutter.package_name}}.errors import UserError
 
 XY = b"x,y\n1,a\n2,b\n"
@@ -119,7 +124,8 @@ def test_a_large_file_is_recoded_without_being_held_in_memory(tmp_path: Path) ->
             file.write(lines.encode("utf-16-le"))
     code = (
         "import resource, sys; from pathlib import Path; "
-        "from {{cookiecutter.package_name}}.data.sources.survey import copy_plain, survey; "
+        "from {{cookiecutter.package_name}}.data.sources.survey "
+        "import copy_plain, survey; "
         "path, to = map(Path, sys.argv[1:]); "
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
         "copy_plain(path, survey(path, None), to); "

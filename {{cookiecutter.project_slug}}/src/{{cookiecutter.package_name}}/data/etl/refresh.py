@@ -136,7 +136,7 @@ def _write(folder: Path, parts: Mapping[str, Done], more: Mapping[str, Any] | No
     if more is None:
         more = read_state(folder)[1]
     state = {"parts": {name: asdict(done) for name, done in parts.items()}, "more": dict(more)}
-    write_atomic(folder / STATE, json.dumps(state, indent=1, sort_keys=False) + "\n")
+    write_atomic(folder / STATE, json.dumps(state, indent=1) + "\n")
 
 
 def _strangers(folder: Path, done: Mapping[str, Done]) -> list[Path]:
