@@ -54,6 +54,8 @@ def test_the_model_of_the_page_works_as_the_page_says(tmp_path: Path) -> None:
     text = text.replace("DataConfig = ", f"{settings.strip()}\n\n\nDataConfig = ", 1)
     schema.write_text(text.replace(known[0], listed))
 
+    written = [f"src/{PACKAGE}/training/models/neighbours.py", "tests/test_neighbours.py"]
+    written.append(f"src/{PACKAGE}/config/schema.py")
     variables = {**os.environ, "PYTHONPATH": str(tmp_path / "src")}
     ruff = [sys.executable, "-m", "ruff"]
     mypy = [sys.executable, "-m", "mypy", "--no-incremental", "--follow-imports=silent"]
@@ -61,9 +63,9 @@ def test_the_model_of_the_page_works_as_the_page_says(tmp_path: Path) -> None:
     commands = [
         [sys.executable, "-m", "pytest", "-q", "tests/test_neighbours.py"],
         [sys.executable, "-m", "pytest", "-q", "tests/test_models.py", "-k", "neighbours"],
-        [*ruff, "check", "src", "tests"],
-        [*ruff, "format", "--check", "src", "tests"],
-        [*mypy, str(package / "training" / "models" / "neighbours.py")],
+        [*ruff, "check", *written],
+        [*ruff, "format", "--check", *written],
+        [*mypy, written[0]],
         [*train, "model=neighbours", "data.shard_users=50", "evaluation.resamples=50"],
     ]
     for command in commands:
