@@ -173,7 +173,7 @@ def _show(adoption: Adoption) -> None:
     console.print("next:")
     for command in ("train", "evaluate", "jobs"):
         console.print(
-            Text(f"  python -m {_PACKAGE}.{command} data={adoption.name}"), soft_wrap=True
+            Text(f"  .venv/bin/python -m {_PACKAGE}.{command} data={adoption.name}"), soft_wrap=True
         )
 
 

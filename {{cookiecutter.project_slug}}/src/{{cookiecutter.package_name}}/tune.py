@@ -218,7 +218,7 @@ def validate(config: Config) -> float:
     examples, parts = _prepare(config)
     seed = seeds.integer(config.seed, "model")
     threads = max(1, config.training.threads // _at_once(config))
-    model = fit_model(config.model, examples, parts, seed, threads)
+    model = fit_model(config.model, examples, parts, seed, threads, config.training.device)
     frame = examples.frame.iloc[parts.valid]
     schema = replace(examples.schema, ranking=None)  # the main metric is none of ranking
     return score(frame, model.predict(frame), schema)[MAIN_METRIC[schema.task]]

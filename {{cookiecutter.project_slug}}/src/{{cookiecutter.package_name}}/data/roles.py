@@ -23,6 +23,7 @@ Role = Literal[
     "text",
     "excluded",
 ]
+MOST_CATEGORIES = 10_000  # of a column; more are names of things, and cost more than they tell
 LEARNABLE: tuple[Role, ...] = ("numeric", "boolean", "category", "date")
 SET_ASIDE: tuple[Role, ...] = ("id", "constant", "empty", "duplicate", "text", "excluded")
 MAX_CLASSES = 50
@@ -124,6 +125,8 @@ def _role(column: ColumnProfile, config: TableConfig) -> tuple[Role, str]:
     count = str(values) if column.exact else f"about {float(f'{values:.2g}'):,.0f}"
     if column.type in ("integer", "number"):
         return "numeric", f"{count} different numbers"
+    if values > MOST_CATEGORIES:
+        return "text", f"{count} different texts, more than {MOST_CATEGORIES:,}"
     if values > FEW and values > column.filled / 2:
         return "text", f"free text, {count} different values in {column.filled} rows"
     return "category", f"{count} categories"

@@ -164,7 +164,8 @@ def _scores(
 ) -> dict[str, dict[str, float]]:
     """Metrics by model on the judged rows of one fold."""
     seed = seeds.integer(config.seed, f"model of fold {number}")
-    model = fit_model(config.model, examples, part, seed, config.training.threads)
+    how = config.training
+    model = fit_model(config.model, examples, part, seed, how.threads, how.device)
     models = {config.model.name: model}
     if config.model.name != BASELINE:
         models[BASELINE] = fit_model(PopularityConfig(), examples, part, 0, 1)
