@@ -50,9 +50,7 @@ class Adoption:
             yield self.profile[column.name], column, "; ".join(filter(None, parts))
 
 
-def adopt(
-    config: TableConfig, name: str, conf: Path = CONF, force: bool = False
-) -> Adoption:
+def adopt(config: TableConfig, name: str, conf: Path = CONF, force: bool = False) -> Adoption:
     """Profile the table of ``config``, and write ``conf/data/<name>.yaml`` and its contract.
 
     Raises:
@@ -163,9 +161,13 @@ def _comment(line: str) -> str:
 
 def _refuse(name: str, files: Sequence[Path], force: bool) -> None:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
-        raise UserError(f"--name {name}: give a name of letters, digits and _, such as {name_of(name)}.")
+        raise UserError(
+            f"--name {name}: give a name of letters, digits and _, such as {name_of(name)}."
+        )
     if name in _OWN:
-        raise UserError(f"--name {name}: that is an option of the project itself. Give another name.")
+        raise UserError(
+            f"--name {name}: that is an option of the project itself. Give another name."
+        )
     there = [path for path in files if path.exists()]
     if there and not force:
         listed = " and ".join(_relative(str(path)) for path in there)
@@ -175,7 +177,14 @@ def _refuse(name: str, files: Sequence[Path], force: bool) -> None:
 
 
 def _refuse_unwritable(config: TableConfig) -> None:
-    for name in (config.target, config.group, config.time, *config.id, *config.exclude, *config.keep):
+    for name in (
+        config.target,
+        config.group,
+        config.time,
+        *config.id,
+        *config.exclude,
+        *config.keep,
+    ):
         if name == "???":
             raise UserError("a column called ??? cannot be named in conf/. Give it another name.")
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from .profile import ColumnProfile, Profile
 from .contracts.sql import quoted
+from .profile import ColumnProfile, Profile
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,7 +34,9 @@ def duplicates(con: duckdb.DuckDBPyConnection, view: str, profile: Profile) -> d
         tests = ", ".join(_test(profile[first], profile[second]) for first, second in batch)
         row = con.execute(f"SELECT {tests} FROM {quoted(view)}").fetchone()
         assert row is not None
-        same.update({second: first for (first, second), true in zip(batch, row, strict=True) if true})
+        same.update(
+            {second: first for (first, second), true in zip(batch, row, strict=True) if true}
+        )
     return same
 
 
@@ -50,7 +52,7 @@ def _alike(
     names = [column.name for column in columns]
     which = ", ".join(quoted(name) for name in names)
     sample = con.execute(
-        f"SELECT {which} FROM (SELECT *, row_number() OVER () AS \"#number\" FROM {quoted(view)}) "
+        f'SELECT {which} FROM (SELECT *, row_number() OVER () AS "#number" FROM {quoted(view)}) '
         f'WHERE "#number" % {step} = 0'
     ).fetchnumpy()
     first: dict[tuple[object, ...], str] = {}

@@ -45,7 +45,9 @@ class Examples:
     schema: Schema
     inputs: dict[Path, int]  # files read, with their rows
     meaning: dict[str, str]  # of each feature, for a person
-    notes: list[str] = field(default_factory=list)  # what was decided about columns and rows, and why
+    notes: list[str] = field(
+        default_factory=list
+    )  # what was decided about columns and rows, and why
     derived: bool = False  # whether the files can be made again from the configuration alone
     contract: Contract | None = None  # what holds of the rows they were made from
     span: tuple[datetime.date, datetime.date] | None = None  # days of the oldest and newest row

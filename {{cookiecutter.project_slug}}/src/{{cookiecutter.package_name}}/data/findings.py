@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     import duckdb
 
 Kind = Literal[
-    "leak", "after", "identifier", "duplicate", "constant", "empty", "text", "rows", "group", "rare", "time"
+    "leak",
+    "after",
+    "identifier",
+    "duplicate",
+    "constant",
+    "empty",
+    "text",
+    "rows",
+    "group",
+    "rare",
+    "time",
 ]
 FEWEST_OF_A_CLASS = 30  # rows: with fewer, no part of a split can judge the class
 _LATER = 0.8  # share of rows in which a date is later, to be one written down afterwards
@@ -117,7 +127,9 @@ def _after(
         assert row is not None
         later, earlier, both = row
         if both >= 20 and later >= _LATER * both and earlier <= _EARLIER * both:
-            evidence = f"later than {config.time} in {later:,} of {both:,} rows, earlier in {earlier:,}"
+            evidence = (
+                f"later than {config.time} in {later:,} of {both:,} rows, earlier in {earlier:,}"
+            )
             yield Finding("after", (name,), evidence, "excluded: it comes after the fact", True)
 
 
@@ -285,7 +297,9 @@ def _alike_within(
     if len(columns) >= 3 and len(columns) >= _LIKE * features:
         shown = ", ".join(columns[:4]) + (", …" if len(columns) > 4 else "")
         also = f", and {target}" if target in like else ""
-        return f"rows of one value are alike in {len(columns)} of {features} columns ({shown}){also}"
+        return (
+            f"rows of one value are alike in {len(columns)} of {features} columns ({shown}){also}"
+        )
     if target in like:
         return f"rows of one value have the same {target}"
     return None

@@ -59,7 +59,9 @@ def find_leaks(table: Table, target: str) -> list[Leak]:
     for name in names:
         score, ranks = _alone(numbers[name], frame[target], table.task == "regression")
         if score >= GIVES_AWAY:
-            leaks.append(Leak(name, f"it alone predicts held-back rows with a score of {score:.3f}"))
+            leaks.append(
+                Leak(name, f"it alone predicts held-back rows with a score of {score:.3f}")
+            )
         elif ranks >= RANKS_AWAY:
             leaks.append(Leak(name, f"it alone ranks held-back rows with an AUC of {ranks:.3f}"))
     if table.task == "regression":
@@ -93,7 +95,9 @@ def _alone(column: pd.Series, target: pd.Series, regression: bool) -> tuple[floa
             scores.append(float(r2_score(y[held], guess)))
         else:
             scores.append(_above_chance(y[held], guess))
-            two = len(tree.classes_) == 2 and np.bincount(y[held], minlength=2).min() >= _FEWEST // 2
+            two = (
+                len(tree.classes_) == 2 and np.bincount(y[held], minlength=2).min() >= _FEWEST // 2
+            )
             chances = tree.predict_proba(x[held])[:, 1] if two else x[held][:, 0]
             ranks.append(_area(chances, y[held]) if two else 0.0)
     return min(scores), max(min(ranks, default=0.0), _ranking(x[:, 0], y, regression))

@@ -96,7 +96,9 @@ class Profile:
 
     rows: int
     columns: list[ColumnProfile]
-    duplicates: dict[str, str] = field(default_factory=dict)  # a column -> the earlier one it repeats
+    duplicates: dict[str, str] = field(
+        default_factory=dict
+    )  # a column -> the earlier one it repeats
 
     def __getitem__(self, name: str) -> ColumnProfile:
         return next(column for column in self.columns if column.name == name)
@@ -319,7 +321,7 @@ def _counts(ways: list[Written]) -> bool:
 
 
 def _is_counter(low: Any, high: Any) -> bool:
-    return -(2**63) <= low and high < 2**63
+    return low >= -(2**63) and high < 2**63
 
 
 def _facts(value: str, kind: Type) -> list[str]:
@@ -329,11 +331,19 @@ def _facts(value: str, kind: Type) -> list[str]:
         known = f"NOT isnan({number})"
         finite = f"FILTER (WHERE {known} AND abs({number}) <= {LARGEST})"
         endless = f"count(*) FILTER (WHERE {known} AND abs({number}) > {LARGEST})"
-        return [f"count({value})", f"min({number}) {finite}", f"max({number}) {finite}", endless, "0"]
+        return [
+            f"count({value})",
+            f"min({number}) {finite}",
+            f"max({number}) {finite}",
+            endless,
+            "0",
+        ]
     if kind in ("date", "datetime"):
         value = value if kind == "date" else f"CAST({value} AS TIMESTAMP)"  # without a time zone
         finite = f"FILTER (WHERE isfinite({value}))"
-        clock = f"count(*) FILTER (WHERE isfinite({value}) AND CAST({value} AS TIME) <> TIME '00:00')"
+        clock = (
+            f"count(*) FILTER (WHERE isfinite({value}) AND CAST({value} AS TIME) <> TIME '00:00')"
+        )
         least, most = (f"CAST({f}({value}) {finite} AS VARCHAR)" for f in ("min", "max"))
         return [f"count({value})", least, most, "0", clock if kind == "datetime" else "0"]
     if kind == "integer":
@@ -341,7 +351,9 @@ def _facts(value: str, kind: Type) -> list[str]:
     return [f"count({value})", "NULL", "NULL", "0", "0"]
 
 
-def _as_typed(blank: ColumnProfile, way: Written, low: Any, high: Any, endless: int) -> ColumnProfile:
+def _as_typed(
+    blank: ColumnProfile, way: Written, low: Any, high: Any, endless: int
+) -> ColumnProfile:
     return replace(
         blank,
         type=way.type,
@@ -481,7 +493,9 @@ def _list_values(
     for batch in _batches([column.name for column in few], _BATCH):
         counts = ", ".join(f"histogram(CAST({quoted(name)} AS VARCHAR))" for name in batch)
         found = _one(con, f"SELECT {counts} FROM {quoted(view)}")
-        counted.update({n: list((each or {}).items()) for n, each in zip(batch, found, strict=True)})
+        counted.update(
+            {n: list((each or {}).items()) for n, each in zip(batch, found, strict=True)}
+        )
     result = []
     for column in columns:
         if column.name in counted:

@@ -20,20 +20,25 @@ from ..config import TableConfig
 from ..errors import UserError, nearest
 from ..runs.files import write_atomic
 from .contracts.contract import Contract
+from .contracts.sql import literal, quoted
 from .duplicates import duplicates
 from .etl.connection import connect
 from .examples import Task
 from .ingest import Ingested, ingest
 from .profile import LARGEST, ColumnProfile, Profile, profile
 from .roles import LEARNABLE, SET_ASIDE, Column, Role, roles, task
-from .contracts.sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
 
 VIEW = "typed"
 _AT_ONCE = 8  # columns of numbers read together
-_READ_AS = {"numeric": "numbers", "boolean": "true or false", "category": "categories", "date": "dates"}
+_READ_AS = {
+    "numeric": "numbers",
+    "boolean": "true or false",
+    "category": "categories",
+    "date": "dates",
+}
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if chosen and not chosen.startswith("-") and chosen not in COMMANDS:
             known = ", ".join(COMMANDS)
-            raise UserError(
-                f"'{chosen}' is no command. Valid: {known}.{nearest(chosen, COMMANDS)}"
-            )
+            raise UserError(f"'{chosen}' is no command. Valid: {known}.{nearest(chosen, COMMANDS)}")
         if not given:
             parser.print_help()
             return 2

@@ -259,7 +259,9 @@ def _code(manifest: Mapping[str, Any]) -> str:
     git = manifest["git"]
     if git["commit"] is None:
         return "unknown"
-    return git["commit"][:7] + (f"+{str(git['diff_sha256'] or 'changed')[:7]}" if git["dirty"] else "")
+    return git["commit"][:7] + (
+        f"+{str(git['diff_sha256'] or 'changed')[:7]}" if git["dirty"] else ""
+    )
 
 
 def _lock(manifest: Mapping[str, Any]) -> str:
@@ -278,7 +280,9 @@ def _value(value: Any) -> str:
         return ",".join(map(str, value)) or "none"
     if isinstance(value, str) and "/" in value:
         return Path(value).name
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return (
+        "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
 
 
 # --- the table --------------------------------------------------------------------------------

@@ -133,7 +133,9 @@ def _notebook(one: Path, other: Path) -> Difference:
         if x == y:
             continue
         if x is _ABSENT or y is _ABSENT:
-            return Difference(f"{len(a['cells'])} cells in the run, {len(b['cells'])} in the replay")
+            return Difference(
+                f"{len(a['cells'])} cells in the run, {len(b['cells'])} in the replay"
+            )
         if _text(x["source"]) != _text(y["source"]):
             shown = _first_line(_text(x["source"]), _text(y["source"]))
             return Difference(f"cell {number} has another source: {shown}")
@@ -205,7 +207,9 @@ def _first_line(one: str, other: str) -> str:
         ((n, a, b) for n, (a, b) in enumerate(lines, 1) if a != b), (1, "another ending", "another")
     )
     # From shortly before the first character that differs, so that long lines show it.
-    start = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    start = next(
+        (n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
+    )
     start = max(0, start - 20)
     return f"line {number}: {_short(a[start:])} in the run, {_short(b[start:])} in the replay"
 

@@ -103,7 +103,9 @@ def main_metrics(manifest: Mapping[str, Any], folder: Path) -> str:
 
 def number(value: Any) -> str:
     """A metric, short."""
-    return f"{value:.4g}" if isinstance(value, float) else "undefined" if value is None else f"{value}"
+    return (
+        f"{value:.4g}" if isinstance(value, float) else "undefined" if value is None else f"{value}"
+    )
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:

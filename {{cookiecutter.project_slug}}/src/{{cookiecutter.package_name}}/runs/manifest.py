@@ -27,8 +27,23 @@ RUNNING, SUCCEEDED, FAILED, INTERRUPTED, KILLED = (
 # What a run of each version has at the top; an older one is read, but has no seal.
 KEYS: dict[int, frozenset[str]] = {
     1: frozenset(
-        "schema_version id kind started ended status cause command git environment seeds config "
-        "inputs outputs metrics".split()
+        [
+            "schema_version",
+            "id",
+            "kind",
+            "started",
+            "ended",
+            "status",
+            "cause",
+            "command",
+            "git",
+            "environment",
+            "seeds",
+            "config",
+            "inputs",
+            "outputs",
+            "metrics",
+        ]
     ),
 }
 KEYS[2] = KEYS[1] | {"parent", "records", "intervals", "model", "seal"}

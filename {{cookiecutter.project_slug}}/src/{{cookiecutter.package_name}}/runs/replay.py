@@ -79,7 +79,10 @@ def main(args: argparse.Namespace) -> int:
     folder = find_run(args.run)
     manifest = read_manifest(folder)
     _refuse(folder, manifest)
-    _say("run", f"{manifest['id']}, {manifest['kind']} of {manifest['started'][:16].replace('T', ' ')} UTC")
+    _say(
+        "run",
+        f"{manifest['id']}, {manifest['kind']} of {manifest['started'][:16].replace('T', ' ')} UTC",
+    )
     with _Stops() as stops, _workspace(args.keep) as space:
         tree = _check_out(manifest, folder, space)
         found = _inputs(manifest, folder, tree)
@@ -101,7 +104,11 @@ def _refuse(folder: Path, manifest: Mapping[str, Any]) -> None:
     name, git = manifest["id"], manifest["git"]
     if manifest["status"] != "succeeded":
         cause = f" ({manifest['cause']})" if manifest.get("cause") else ""
-        what = f"it {manifest['status']}{cause}" if manifest["status"] != "running" else "it runs still"
+        what = (
+            f"it {manifest['status']}{cause}"
+            if manifest["status"] != "running"
+            else "it runs still"
+        )
         raise UserError(f"run {name} has no result to compare with: {what}.")
     if manifest["kind"] not in KINDS:
         raise UserError(f"run {name}: a replay knows {', '.join(KINDS)}, not {manifest['kind']}.")
@@ -139,7 +146,12 @@ def _check_out(manifest: Mapping[str, Any], folder: Path, space: Path) -> Tree:
             "Fetch it, or replay where it is."
         )
     root = space / "tree"
-    tree = Tree(root, root.joinpath(*top.parts[1:]), root.joinpath(*PROJECT_ROOT.parts[1:]), space / "packages")
+    tree = Tree(
+        root,
+        root.joinpath(*top.parts[1:]),
+        root.joinpath(*PROJECT_ROOT.parts[1:]),
+        space / "packages",
+    )
     tree.top.parent.mkdir(parents=True)
     # No hooks of the user's templates: they may need what is not there.
     quiet = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")
@@ -364,15 +376,18 @@ def _run(
     return made[-1]
 
 
-def _follow(
-    command: list[str], cwd: Path, environment: Mapping[str, str], stops: _Stops
-) -> int:
+def _follow(command: list[str], cwd: Path, environment: Mapping[str, str], stops: _Stops) -> int:
     """Run ``command`` and pass on what it says; nothing of it is left when this is stopped."""
     process: subprocess.Popen[str] | None = None
     try:
         with stops.deferred():
             process = subprocess.Popen(
-                command, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True, errors="replace"
+                command,
+                cwd=cwd,
+                env=environment,
+                stdout=subprocess.PIPE,
+                text=True,
+                errors="replace",
             )
         assert process.stdout is not None
         with process.stdout:

@@ -9,7 +9,19 @@ from ...errors import UserError
 from .contract import Contract
 from .examples import examples_of
 from .report import Breach, Report
-from .rules import UNREAD, Rule, View, about, at_large, column_rules, look, row_rules, structure, unique_rules, unusable
+from .rules import (
+    UNREAD,
+    Rule,
+    View,
+    about,
+    at_large,
+    column_rules,
+    look,
+    row_rules,
+    structure,
+    unique_rules,
+    unusable,
+)
 from .sql import quoted
 from .validity import refuse_mistakes
 

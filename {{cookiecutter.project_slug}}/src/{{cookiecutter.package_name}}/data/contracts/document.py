@@ -257,7 +257,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _node(contract: Contract) -> yaml.MappingNode:
-    pairs: list[tuple[str, yaml.Node]] = [("table", _scalar(contract.table)), ("policy", _scalar(contract.policy))]
+    pairs: list[tuple[str, yaml.Node]] = [
+        ("table", _scalar(contract.table)),
+        ("policy", _scalar(contract.policy)),
+    ]
     for key in ("fewest_rows", "most_rows"):
         if getattr(contract, key) != _default(Contract, key):
             pairs.append((key, _scalar(getattr(contract, key))))

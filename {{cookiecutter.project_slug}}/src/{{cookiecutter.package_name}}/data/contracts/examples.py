@@ -113,7 +113,12 @@ def _original(view: View, name: str) -> str:
 def _shown(rule: Rule, contract: Contract) -> list[str]:
     """The columns of an example: those of the rule, then what names the row."""
     keys = [name for name, each in contract.columns.items() if each.unique]
-    names = [*rule.columns, *keys, *(n for each in contract.unique for n in each), *contract.columns]
+    names = [
+        *rule.columns,
+        *keys,
+        *(n for each in contract.unique for n in each),
+        *contract.columns,
+    ]
     return list(dict.fromkeys(names))[: max(_CELLS, len(rule.columns[:12]))]
 
 

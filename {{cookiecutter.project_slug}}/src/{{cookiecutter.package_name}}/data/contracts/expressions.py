@@ -38,7 +38,9 @@ def explain(
 ) -> dict[int, str]:
     """What is wrong with each expression that is no rule over columns of ``types``, by number."""
     found = {}
-    columns = ", ".join(f"NULL::{SQL_TYPES[kind]} AS {quoted(name)}" for name, kind in types.items())
+    columns = ", ".join(
+        f"NULL::{SQL_TYPES[kind]} AS {quoted(name)}" for name, kind in types.items()
+    )
     with parser(con) as con:
         for number, sql in enumerate(expressions):
             wrong = _syntax(con, sql) or _meaning(con, sql, f"(SELECT {columns})", types)
@@ -82,9 +84,7 @@ def _syntax(con: duckdb.DuckDBPyConnection, sql: str) -> str:
     return ""
 
 
-def _meaning(
-    con: duckdb.DuckDBPyConnection, sql: str, table: str, types: Mapping[str, str]
-) -> str:
+def _meaning(con: duckdb.DuckDBPyConnection, sql: str, table: str, types: Mapping[str, str]) -> str:
     import duckdb
 
     try:

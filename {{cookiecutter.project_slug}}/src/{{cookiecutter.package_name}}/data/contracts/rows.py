@@ -78,7 +78,11 @@ class RowCheck:
         return Report(self.contract.table, boundary, len(frame), breaches).in_order(self.contract)
 
     def _breach(
-        self, rule: Rule, rows: list[int], raw: dict[str, Values], again: dict[int, int] | None = None
+        self,
+        rule: Rule,
+        rows: list[int],
+        raw: dict[str, Values],
+        again: dict[int, int] | None = None,
     ) -> Breach:
         shown = []
         for row in rows[:EXAMPLES]:
@@ -106,7 +110,7 @@ class RowCheck:
         ]
         lists = [f"unnest(?::{self._sql_type(name)}[]) AS {quoted(name)}" for name in names]
         given = [[_plain(value) for value in values[name]] for name in names]
-        table = ", ".join([*lists, f"unnest(range({count})) AS \"#row\""])
+        table = ", ".join([*lists, f'unnest(range({count})) AS "#row"'])
         conditions = ", ".join(str(rule.broken) for rule in rules)
         query = f'SELECT {conditions} FROM (SELECT {table}) ORDER BY "#row"'
         found = self._con.cursor().execute(query, given).fetchall()

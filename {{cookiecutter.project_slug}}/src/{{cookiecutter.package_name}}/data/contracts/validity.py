@@ -25,9 +25,7 @@ class Mistake:
     what: str
 
 
-def refuse_mistakes(
-    contract: Contract, con: duckdb.DuckDBPyConnection | None = None
-) -> None:
+def refuse_mistakes(contract: Contract, con: duckdb.DuckDBPyConnection | None = None) -> None:
     """Stop where the contract cannot be checked.
 
     Raises:
@@ -42,9 +40,7 @@ def name_of(place: Place) -> str:
     return ".".join(str(part) for part in place)
 
 
-def mistakes(
-    contract: Contract, con: duckdb.DuckDBPyConnection | None = None
-) -> list[Mistake]:
+def mistakes(contract: Contract, con: duckdb.DuckDBPyConnection | None = None) -> list[Mistake]:
     """All that is wrong with ``contract``, in the order in which it is written."""
     found = [*_choice(("policy",), contract.policy, POLICIES)]
     if not contract.columns:

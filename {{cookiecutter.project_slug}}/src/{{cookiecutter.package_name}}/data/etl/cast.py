@@ -159,7 +159,9 @@ def _way(column: str, kind: str, rule: ColumnRule) -> _Reading:
     moment = kind == "DATE" or kind.startswith("TIMESTAMP")
     endless = "NOT isfinite(§c)" if kind in _FLOATS else "false"
     if kind in _FLOATS:
-        column = f"CASE WHEN NOT isnan({column}) THEN {column} END"  # NaN is how pandas writes missing
+        column = (
+            f"CASE WHEN NOT isnan({column}) THEN {column} END"  # NaN is how pandas writes missing
+        )
     if rule.type == "number" and number:
         fits = "isfinite(§v)" if kind in _FLOATS else None
         return _Reading(column, "CAST(§c AS DOUBLE)", fits, endless=endless)
