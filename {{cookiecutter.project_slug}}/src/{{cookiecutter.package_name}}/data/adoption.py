@@ -1,4 +1,4 @@
-"""Take a table in for good: what it holds, what is odd about it, and the files that say so from then on."""
+"""Take a table in for good: what it holds, what is odd about it, and the files that say so."""
 
 from __future__ import annotations
 

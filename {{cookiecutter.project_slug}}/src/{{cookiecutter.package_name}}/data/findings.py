@@ -1,4 +1,4 @@
-"""What is odd about the columns and rows of a table, each with its evidence and what to do about it."""
+"""What is odd about the columns and rows of a table, each with evidence and what to do about it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _OF_ROLE: dict[Role, Kind] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """``exclude`` says that a model must not see the columns: what they hold is not known in time."""
+    """``exclude`` says that a model must not see the columns: what they hold is known too late."""
 
     kind: Kind
     columns: tuple[str, ...]
@@ -170,8 +170,8 @@ def _one_sided(missing: Any, events: dict[str, Any], target: str) -> str | None:
             if word == "missing" and hits < 0.5 * rows.sum():
                 continue
             return (
-                f"{word} in {count:,} of {len(rows):,} rows, of which {hits:,} have {target} = {value} "
-                f"({base:.0%} of all rows have)"
+                f"{word} in {count:,} of {len(rows):,} rows, "
+                f"of which {hits:,} have {target} = {value} ({base:.0%} of all rows have)"
             )
     return None
 

@@ -177,7 +177,7 @@ def _as_number(column: pd.Series) -> pd.Series:
 
 
 def _sample(target: pd.Series, regression: bool) -> NDArray[np.int64]:
-    """Row numbers, at most about 20,000, spread evenly; of each class at least 2,000 if there are."""
+    """Row numbers, at most about 20,000, spread evenly; of each class at least 2,000 or all."""
     rows = len(target)
     chosen = [np.linspace(0, rows - 1, min(rows, _ROWS)).astype(np.int64)]
     if not regression and rows > _ROWS:

@@ -67,7 +67,8 @@ def task(target: ColumnProfile, config: TableConfig) -> Task:
     if values < 2:
         only = target.frequent[0][0] if target.frequent else "nothing"
         raise UserError(
-            f"data.target={name}: every row has the same value ({only}). There is nothing to predict."
+            f"data.target={name}: every row has the same value ({only}). "
+            "There is nothing to predict."
         )
     numeric = target.type in ("integer", "number", "date", "datetime")
     if config.task == "auto":
@@ -91,7 +92,7 @@ def task(target: ColumnProfile, config: TableConfig) -> Task:
 
 
 def names_rows(column: ColumnProfile) -> bool:
-    """Whether a column is an identifier: each row has a value of its own, and it does not measure."""
+    """Whether a column is an identifier: each row has its own value, and it does not measure."""
     if not column.names_rows:
         return False
     if column.type == "text":

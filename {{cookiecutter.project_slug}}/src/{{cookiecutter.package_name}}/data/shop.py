@@ -116,7 +116,7 @@ def item_table(config: ShopConfig) -> pa.Table:
 
 
 def simulate_users(config: ShopConfig, first: int, last: int) -> pa.Table:
-    """Users ``[first, last)``: ``user``, ``segment``, ``joined_day`` (days before the start < 0)."""
+    """Users ``[first, last)``: ``user``, ``segment``, ``joined_day`` (before the start < 0)."""
     user = np.arange(first, last)
     segment = below(draw(config.seed, "segment", user), len(SEGMENTS))
     joined = -below(draw(config.seed, "joined", user), 730)

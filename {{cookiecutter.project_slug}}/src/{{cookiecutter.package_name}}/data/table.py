@@ -107,7 +107,7 @@ def table_of(
     config: TableConfig,
     where: str = "true",
 ) -> Table:
-    """The table of typed rows, of those for which ``where`` is true in SQL; see :func:`read_table`."""
+    """The table of the typed rows for which ``where`` is true in SQL; see :func:`read_table`."""
     path = Path(config.path)
     check_names(found, config)
     named = list(dict.fromkeys(filter(None, (config.target, config.group, config.time))))

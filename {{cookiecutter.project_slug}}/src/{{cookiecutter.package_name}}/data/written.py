@@ -117,7 +117,10 @@ def reading(column: str, rule: Written | ColumnRule) -> str:
             ", ".join(literal(word.strip().lower()) for word in words)
             for words in (rule.true or ["true"], rule.false or ["false"])
         )
-        return f"CASE WHEN lower({text}) IN ({true}) THEN true WHEN lower({text}) IN ({false}) THEN false END"
+        return (
+            f"CASE WHEN lower({text}) IN ({true}) THEN true "
+            f"WHEN lower({text}) IN ({false}) THEN false END"
+        )
     if rule.type in ("date", "datetime"):
         sql = "DATE" if rule.type == "date" else "TIMESTAMP"
         if rule.format is None:
@@ -200,7 +203,7 @@ def _dates(counts: Mapping[str, int], share: _Share) -> list[Written]:
 
 
 def _ways(text: str) -> list[tuple[str, str]]:
-    """Formats of the day and of the time (with what stands between) that have the shape of ``text``."""
+    """Formats of the day and of the time (with what is between) in the shape of ``text``."""
     for shape, days in _SHAPES:
         match = shape.match(text)
         if match is None:

@@ -66,7 +66,8 @@ def _values(one: Any, other: Any) -> Difference:
         return Difference("the same values, written in another way", 0.0)
     size, absolute, key = largest
     return Difference(
-        f"{_count(numbers, 'number')} differ, most {key}: by {absolute:.3g} ({size:.2g} of its size)",
+        f"{_count(numbers, 'number')} differ, most {key}: "
+        f"by {absolute:.3g} ({size:.2g} of its size)",
         size,
     )
 
@@ -250,7 +251,8 @@ def _bytes(one: bytes, other: bytes) -> Difference:
         min(len(one), len(other)),
     )
     return Difference(
-        f"{len(one):,} bytes in the run, {len(other):,} in the replay, different from byte {first:,}"
+        f"{len(one):,} bytes in the run, {len(other):,} in the replay, "
+        f"different from byte {first:,}"
     )
 
 

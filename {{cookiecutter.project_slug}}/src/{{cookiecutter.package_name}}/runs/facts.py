@@ -89,8 +89,9 @@ def jobs(folder: Path) -> list[dict[str, Any]]:
 
 
 def main_metrics(manifest: Mapping[str, Any], folder: Path) -> str:
-    """The first two of the run's own model, on validation rows when it was trained, on test rows when
-    it was evaluated, over the folds when it was cross-validated; of jobs, how many succeeded."""
+    """The first two of the run's own model, on validation rows when it was trained, on test rows
+    when it was evaluated, over the folds when it was cross-validated; of jobs, how many
+    succeeded."""
     if entries := jobs(folder):
         good = sum(entry.get("status") == "succeeded" for entry in entries)
         return f"{good} of {len(entries)} jobs"

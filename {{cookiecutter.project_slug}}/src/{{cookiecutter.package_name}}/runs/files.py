@@ -31,8 +31,9 @@ def atomic_path(path: Path, synced: bool = True) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends well.
 
     A kill, an error or a full disk in between leaves ``path`` as it was. When the block has ended,
-    the new file survives a power cut, unless ``synced`` is false: that is for what is soon replaced,
-    or what its reader checks by a hash and can make again, since waiting for a disk takes long.
+    the new file survives a power cut, unless ``synced`` is false: that is for what is soon
+    replaced, or what its reader checks by a hash and can make again, since waiting
+    for a disk takes long.
 
     Raises:
         UserError: the disk is full, or the folder cannot be written; names the folder.

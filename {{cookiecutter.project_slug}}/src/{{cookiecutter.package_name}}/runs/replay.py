@@ -127,7 +127,8 @@ def _refuse(folder: Path, manifest: Mapping[str, Any]) -> None:
         raise UserError(f"run {name} was made with changes whose patch is gone: no {patch}.")
     if recorded is not None and sha256(patch) != recorded:
         raise UserError(
-            f"{patch} was changed since the run: recorded {recorded[:16]}, it is {sha256(patch)[:16]}."
+            f"{patch} was changed since the run: "
+            f"recorded {recorded[:16]}, it is {sha256(patch)[:16]}."
         )
 
 
@@ -554,8 +555,8 @@ class _Stops:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """What comes in the block takes effect at its end: else a process that is just being started
-        would be left without anyone who knows of it."""
+        """What comes in the block takes effect at its end: else a process that is just being
+        started would be left without anyone who knows of it."""
         self._deferring = True
         try:
             yield

@@ -326,7 +326,7 @@ def _tell_killed(folder: Path) -> None:
 
 
 def _tell_job(run: str) -> None:
-    """Let the job that made this run know, if one did: its result stands as long as the run does."""
+    """Let the job that made this run know, if one did: its result stands as long as the run."""
     if folder := os.environ.get("JOB_FOLDER"):
         with contextlib.suppress(OSError), Path(folder, "runs").open("a") as file:
             file.write(f"{run}\n")
@@ -353,7 +353,7 @@ def _point_latest(path: Path) -> None:
     link = path.parent / f".latest-{path.name}"
     try:
         link.symlink_to(path.name)
-        os.replace(link, path.parent / "latest")
+        link.replace(path.parent / "latest")
     except OSError as error:  # no reason for a run that succeeded to fail
         link.unlink(missing_ok=True)
         print(f"{path.parent / 'latest'}: cannot be made ({error.strerror}).", file=sys.stderr)

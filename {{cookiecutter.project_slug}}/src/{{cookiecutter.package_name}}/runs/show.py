@@ -34,7 +34,10 @@ def main(args: argparse.Namespace) -> int:
     rows = {
         "cause": manifest["cause"],
         "folder": folder,
-        "started": f"{manifest['started'][:19].replace('T', ' ')} UTC, took {facts.took(manifest) or 'unknown'}",
+        "started": (
+            f"{manifest['started'][:19].replace('T', ' ')} UTC, "
+            f"took {facts.took(manifest) or 'unknown'}"
+        ),
         "command": " ".join(manifest["command"]),
         "part of": manifest.get("parent"),
         "code": facts.code(manifest) + (f" ({patch})" if patch else ""),

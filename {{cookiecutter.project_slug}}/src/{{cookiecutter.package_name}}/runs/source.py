@@ -1,4 +1,4 @@
-"""The code of a run: the commit, and all that differs from it as a patch that can be applied again."""
+"""The code of a run: the commit, and all that differs from it as a patch to apply again."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _patch(root: Path, where: list[str], entries: list[str]) -> bytes:
 
 
 def _without_ignored(root: Path, where: list[str]) -> list[str]:
-    """``git add`` refuses to leave out what is ignored anyway, as if it had been asked to add it."""
+    """``git add`` refuses to leave out what is ignored anyway, as if asked to add it."""
     for each in where[2:]:
         with contextlib.suppress(_GitError):  # it is not ignored
             _git(root, "check-ignore", "--quiet", "--", each.partition(")")[2])

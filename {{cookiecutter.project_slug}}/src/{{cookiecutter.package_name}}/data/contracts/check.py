@@ -162,4 +162,7 @@ def _stale(newest: date | datetime | None, days: float, now: datetime) -> str:
     age = (now - newest).total_seconds() / 86_400
     if age <= days:
         return ""
-    return f"the newest is of {newest:%Y-%m-%d %H:%M}, {age:.1f} days ago; at most {days:g} are allowed"
+    return (
+        f"the newest is of {newest:%Y-%m-%d %H:%M}, {age:.1f} days ago; "
+        f"at most {days:g} are allowed"
+    )

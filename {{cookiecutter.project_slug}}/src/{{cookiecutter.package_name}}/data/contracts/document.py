@@ -19,7 +19,8 @@ from .validity import Place, mistakes, name_of, refuse_mistakes
 _HEADER = """\
 # What must hold of a table: checked whenever it is read. Edit it; docs/contracts.md has all.
 #
-#   columns:  name: type, one of integer, number, boolean, date, datetime, text; or {type: …, …} with
+#   columns:  name: type, one of integer, number, boolean, date, datetime, text; or {type: …, …}\
+ with
 #             nullable: false, minimum, maximum, values: [the only ones], unique: true, policy;
 #             of text also format: "%d.%m.%Y", decimal: ",", true: [yes], false: [no]
 #   policy:   what happens to rows that break a rule: stop, set_aside (below data/quarantine/, with

@@ -64,7 +64,7 @@ def _parsed(con: duckdb.DuckDBPyConnection, sql: str) -> Any:
 
 
 def _syntax(con: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """Rules are computed within brackets; here there are none, so that none are closed or opened."""
+    """Rules are computed within brackets; here there are none, so none are closed or opened."""
     parsed = _parsed(con, sql)
     if parsed["error"]:
         return f"{sql!r} is no SQL expression: {parsed['error_message']}."

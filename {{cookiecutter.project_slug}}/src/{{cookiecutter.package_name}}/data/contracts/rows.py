@@ -1,4 +1,4 @@
-"""A contract over a few rows in memory, in the milliseconds that an answer to a request may take."""
+"""A contract over a few rows in memory, in the milliseconds that an answer may take."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def check_rows(frame: pd.DataFrame, contract: Contract, boundary: str = "serving
 class RowCheck:
     """A contract made ready for many small frames; finds in them what :func:`check` finds.
 
-    Row counts and freshness are of a table, and not looked at. A frame has its types value by value,
-    so a value of another type is a breach of ``type`` of its own row. A whole float is an integer
-    too, since pandas keeps integers with missing ones so, and midnight is a date.
+    Row counts and freshness are of a table, and not looked at. A frame has its types value by
+    value, so a value of another type is a breach of ``type`` of its own row. A whole float is an
+    integer too, since pandas keeps integers with missing ones so, and midnight is a date.
 
     Raises:
         UserError: the contract itself is wrong.

@@ -176,7 +176,10 @@ def structure(contract: Contract, view: View, lacking: dict[int, list[str]]) -> 
             breaches.append(about("type", (name,), own, says, place, view.misfits[name]))
     for name in view.types:
         if name not in contract.columns:
-            says = f"is not in the contract; allow it there with a line for it.{nearest(name, contract.columns)}"
+            says = (
+                "is not in the contract; allow it there with a line for it."
+                f"{nearest(name, contract.columns)}"
+            )
             breaches.append(about("columns", (name,), policy, says, ("columns",)))
     for number, lost in lacking.items():
         rule_ = contract.rules[number]
