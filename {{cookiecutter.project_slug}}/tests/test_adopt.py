@@ -68,7 +68,10 @@ def test_the_next_command_just_works(tmp_path: Path, conf: Path, capsys) -> None
     assert examples.schema.task == "binary"
     written = (conf / "data" / "my_table.yaml").read_text()
     assert "- leak  # leak: it alone predicts held-back rows with a score of 1.000" in written
-    assert read_contract(conf / "contracts" / "my_table.yaml").columns["k"].type == "integer"
+    contract = conf / "contracts" / "my_table.yaml"
+    assert read_contract(contract).columns["k"].type == "integer"
+    for line in [*written.splitlines(), *contract.read_text().splitlines()]:
+        assert line == line.rstrip()  # or the first commit is refused
 
 
 def test_nothing_is_overwritten_unless_asked(tmp_path: Path, conf: Path, capsys) -> None:

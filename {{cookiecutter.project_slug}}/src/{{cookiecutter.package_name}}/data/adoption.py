@@ -110,7 +110,7 @@ def as_yaml(adoption: Adoption) -> str:
     if others:
         lines.append("# Of note:")
         lines += [f"#   {describe(each)}" for each in others]
-    lines = [_comment(line) for line in lines]
+    lines = [_comment(line).rstrip() for line in lines]
     settings: list[tuple[str, object]] = [
         ("kind", "table"), ("path", config.path), ("table", config.table), ("read", None),
         ("  delimiter", read.delimiter), ("  encoding", read.encoding), ("  decimal", read.decimal),
