@@ -32,7 +32,6 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         target.write_bytes(path.read_bytes())
     monkeypatch.setattr(load, "CONF", copy)
     monkeypatch.setattr(adopt, "CONF", copy)
-    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
     return copy
 
 

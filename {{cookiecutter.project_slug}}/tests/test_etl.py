@@ -33,12 +33,6 @@ def positive(rows: Rows) -> Rows:
     return rows.filter("x > 0")
 
 
-@pytest.fixture(autouse=True)
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    return tmp_path / "data"
-
-
 def write(folder: Path, name: str, numbers: list[int]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rows = "".join(f"{name},{number}\n" for number in numbers)

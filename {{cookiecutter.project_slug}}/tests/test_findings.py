@@ -16,11 +16,6 @@ from {{cookiecutter.package_name}}.data.table import VIEW, connected, profiled, 
 N = 800
 
 
-@pytest.fixture(autouse=True)
-def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-
-
 @pytest.fixture
 def frame() -> pd.DataFrame:
     random = np.random.default_rng(0)

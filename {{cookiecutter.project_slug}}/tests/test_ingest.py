@@ -32,12 +32,6 @@ from {{cookiecutter.package_name}}.data.ingest import Ingested, ingest
 from {{cookiecutter.package_name}}.errors import UserError
 
 
-@pytest.fixture(autouse=True)
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    return tmp_path / "data"
-
-
 def take(path: Path, contract: Contract | None = None, **read: Any) -> Ingested:
     """Ingest ``path`` under ``contract``, written as a file beside it."""
     written = None
@@ -54,14 +48,14 @@ def rows_of(taken: Ingested) -> list[tuple[Any, ...]]:
     return duckdb.execute("SELECT * FROM read_parquet(?)", [files]).fetchall()
 
 
-def quarantine(data: Path) -> list[tuple[Any, ...]]:
-    files = [str(path) for path in sorted((data / "quarantine").rglob("*.parquet"))]
+def quarantine(tables: Path) -> list[tuple[Any, ...]]:
+    files = [str(path) for path in sorted((tables / "quarantine").rglob("*.parquet"))]
     return duckdb.execute("SELECT * FROM read_parquet(?)", [files]).fetchall() if files else []
 
 
-def content(data: Path) -> dict[str, bytes]:
-    found = (path for path in data.rglob("*") if path.is_file())
-    return {str(p.relative_to(data)): p.read_bytes() for p in found if p.suffix != ".lock"}
+def content(tables: Path) -> dict[str, bytes]:
+    found = (path for path in tables.rglob("*") if path.is_file())
+    return {str(p.relative_to(tables)): p.read_bytes() for p in found if p.suffix != ".lock"}
 
 
 def cells(tmp_path: Path, rule: ColumnRule, texts: list[str]) -> Ingested:
@@ -268,30 +262,30 @@ PEOPLE = "name,age,born\nAda,36,1815-12-10\nBob,-1,1990-01-01\nEve,x,1990-01-01\
 
 
 def test_rows_that_break_a_rule_are_set_aside_with_reasons_and_counted(
-    tmp_path: Path, data: Path
+    tmp_path: Path, tables: Path
 ) -> None:
     (tmp_path / "people.csv").write_text(PEOPLE)
     taken = take(tmp_path / "people.csv", AGES)
     assert rows_of(taken) == [("Ada", 36, DATE(1815, 12, 10))]
     assert (taken.rows_read, taken.set_aside) == (4, 3)
-    aside = quarantine(data)
+    aside = quarantine(tables)
     assert [row[0] for row in aside] == ["Bob", "Eve", "Mia"]
     assert ["x"] in aside[1]  # as it was written
     assert "age: type" in str(aside[1]) and "not born in the future" in str(aside[2])
     assert any("3 of 4 rows set aside" in note for note in taken.notes)
     (tmp_path / "people.csv").write_text(PEOPLE.replace(",-1,", ",1,").replace("x", "7"))
     taken = take(tmp_path / "people.csv", AGES)
-    assert (len(rows_of(taken)), len(quarantine(data))) == (3, 1)
+    assert (len(rows_of(taken)), len(quarantine(tables))) == (3, 1)
 
 
 def test_a_broken_rule_stops_with_the_line_of_the_contract_and_leaves_nothing(
-    tmp_path: Path, data: Path
+    tmp_path: Path, tables: Path
 ) -> None:
     (tmp_path / "people.csv").write_text(PEOPLE)
     columns = {**AGES.columns, "age": ColumnRule("integer", minimum=0)}
     with pytest.raises(UserError, match=r"(?s)age, type.*Eve.*contract\.yaml, line \d+"):
         take(tmp_path / "people.csv", Contract("people", columns))
-    assert not list(data.rglob("*.parquet")) and not list(data.rglob(".writing-*"))
+    assert not list(tables.rglob("*.parquet")) and not list(tables.rglob(".writing-*"))
 
 
 def folder_of(tmp_path: Path, **files: str) -> Path:
@@ -314,7 +308,7 @@ def test_a_part_with_other_columns_is_named(tmp_path: Path) -> None:
     assert rows_of(take(folder, AGES))[1] == ("Bob", 1, DATE(2026, 1, 1))
 
 
-def test_parts_arrive_are_corrected_and_go(tmp_path: Path, data: Path) -> None:
+def test_parts_arrive_are_corrected_and_go(tmp_path: Path, tables: Path) -> None:
     folder = folder_of(tmp_path, b="Bob,1,1990-01-01\n")
     take(folder, AGES)
     folder_of(tmp_path, a="Ada,36,1815-12-10\n", c="Cyd,-5,1990-01-01\n")
@@ -327,12 +321,12 @@ def test_parts_arrive_are_corrected_and_go(tmp_path: Path, data: Path) -> None:
     second = take(folder, AGES)
     assert [row[0] for row in rows_of(second)] == ["Ada", "Cyd"]
     assert second.files[0].stat().st_ino == before[second.files[0].name]
-    assert quarantine(data) == []
-    kept = content(data)
-    assert take(folder, AGES) == second and content(data) == kept
+    assert quarantine(tables) == []
+    kept = content(tables)
+    assert take(folder, AGES) == second and content(tables) == kept
 
 
-def test_rows_that_repeat_one_of_another_part_are_found(tmp_path: Path, data: Path) -> None:
+def test_rows_that_repeat_one_of_another_part_are_found(tmp_path: Path, tables: Path) -> None:
     folder = folder_of(
         tmp_path, a="Ada,36,1815-12-10\n", b="Bob,1,1990-01-01\n", c="Ada,7,1990-01-01\n"
     )
@@ -343,12 +337,12 @@ def test_rows_that_repeat_one_of_another_part_are_found(tmp_path: Path, data: Pa
     taken = take(folder, Contract("people", unique))
     assert [row[:2] for row in rows_of(taken)] == [("Ada", 36), ("Bob", 1)]
     assert (taken.rows_read, taken.set_aside) == (3, 1)
-    assert quarantine(data)[0][1] == 7 or 7 in quarantine(data)[0]
+    assert quarantine(tables)[0][1] == 7 or 7 in quarantine(tables)[0]
     assert take(folder, Contract("people", unique)) == taken
     folder_of(tmp_path, c="Cyd,7,1990-01-01\n")
     taken = take(folder, Contract("people", unique))
     assert [row[0] for row in rows_of(taken)] == ["Ada", "Bob", "Cyd"]
-    assert quarantine(data) == [] and not list(data.rglob("unrepeated/*"))
+    assert quarantine(tables) == [] and not list(tables.rglob("unrepeated/*"))
 
 
 def test_a_table_that_is_too_small_or_too_old_stops(tmp_path: Path) -> None:
@@ -436,7 +430,7 @@ def damage(content: bytes, chance: random.Random) -> bytes:
     return content
 
 
-def read_or_refused(tmp_path: Path, data: Path, seed: int) -> None:
+def read_or_refused(tmp_path: Path, tables: Path, seed: int) -> None:
     chance = random.Random(seed)
     rows = [f'{i},"n, {i % 7}",2024-01-{i % 28 + 1:02d},{i * 1.5}\n' for i in range(30)]
     text = "id,Näme,when,y\n" + "".join(rows)
@@ -448,22 +442,24 @@ def read_or_refused(tmp_path: Path, data: Path, seed: int) -> None:
     except UserError as error:
         assert path.name in str(error) and ".writing-" not in str(error)
         assert "Error:" not in str(error)  # in DuckDB's words
-    assert not list(data.rglob(".writing-*"))
+    assert not list(tables.rglob(".writing-*"))
 
 
-def test_damaged_text_is_read_or_refused_by_its_name(tmp_path: Path, data: Path) -> None:
+def test_damaged_text_is_read_or_refused_by_its_name(tmp_path: Path, tables: Path) -> None:
     for seed in range(12):
-        read_or_refused(tmp_path, data, seed)
+        read_or_refused(tmp_path, tables, seed)
 
 
 @pytest.mark.slow
-def test_very_much_damaged_text_is_read_or_refused_by_its_name(tmp_path: Path, data: Path) -> None:
+def test_very_much_damaged_text_is_read_or_refused_by_its_name(
+    tmp_path: Path, tables: Path
+) -> None:
     for seed in range(1000, 1300):
-        read_or_refused(tmp_path, data, seed)
+        read_or_refused(tmp_path, tables, seed)
 
 
 def test_a_killed_run_is_finished_by_the_next_with_the_same_bytes(
-    tmp_path: Path, data: Path
+    tmp_path: Path, tables: Path
 ) -> None:
     folder = folder_of(
         tmp_path,
@@ -473,7 +469,7 @@ def test_a_killed_run_is_finished_by_the_next_with_the_same_bytes(
     )
     unique = {**AGES.columns, "born": ColumnRule("date", unique=True, policy="set_aside")}
     taken = take(folder, Contract("people", unique))
-    wanted = content(data)
+    wanted = content(tables)
     code = (
         "import os, signal, sys; from pathlib import Path; "
         f"sys.path.insert(0, {str(PROJECT_ROOT)!r})\n"

@@ -32,12 +32,6 @@ XY = b"x,y\n1,a\n2,b\n"
 ROWS = [("1", "a"), ("2", "b")]
 
 
-@pytest.fixture(autouse=True)
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    return tmp_path / "data"
-
-
 def config(path: Path | str, table: str | None = None, **read: Any) -> TableConfig:
     return TableConfig(path=str(path), table=table, target="y", read=ReadConfig(**read))
 

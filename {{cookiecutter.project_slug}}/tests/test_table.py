@@ -18,11 +18,6 @@ RANDOM = random.Random(0)
 NOISE = [RANDOM.random() for _ in range(400)]
 
 
-@pytest.fixture(autouse=True)
-def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-
-
 @pytest.mark.parametrize(
     ("targets", "task", "classes"),
     [
