@@ -16,7 +16,7 @@ from ..config import CONF, PROJECT_ROOT, TableConfig
 from ..errors import UserError
 from ..runs.files import write_atomic
 from .contracts import write_contract
-from .contracts.sql import quoted
+from .contracts.sql import literal, quoted
 from .findings import Finding, findings
 from .ingest import ingest, profile_source
 from .profile import READ_AS, ColumnProfile, Profile, infer_contract
@@ -198,13 +198,11 @@ def _sample(found: Profile, config: TableConfig) -> str:
     some = f"hash({every}) % {found.rows // _SAMPLE} = 0"
     if task(target, config) == "regression":
         return some
-    from .contracts.sql import text
-
     rare = [value for value, count in target.frequent if count * _SAMPLE < 2_000 * found.rows]
     rare = [value for value in rare if dict(target.frequent)[value] <= _SAMPLE // 10]
     if not rare:
         return some
-    words = ", ".join(text(value) for value in rare)
+    words = ", ".join(literal(value) for value in rare)
     return f"({some} OR CAST({quoted(config.target)} AS VARCHAR) IN ({words}))"
 
 

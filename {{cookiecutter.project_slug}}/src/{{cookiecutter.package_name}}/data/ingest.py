@@ -29,8 +29,7 @@ from .contracts import (
     divide,
     read_contract,
 )
-from .contracts.sql import quoted
-from .contracts.sql import text as literal
+from .contracts.sql import literal, quoted
 from .etl.cast import ENDLESS, REFUSED, cast_carefully, cast_usual, odd_columns
 from .etl.connection import connect, connects, copy, temporary_folder
 from .etl.refresh import Done, file_of, keep, read_state, refresh

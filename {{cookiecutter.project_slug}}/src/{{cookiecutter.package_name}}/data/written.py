@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .contracts.contract import ColumnRule, Type
-from .contracts.sql import text as literal
+from .contracts.sql import literal
 
 # Words for true and false, in small letters. 0 and 1 stay numbers.
 WORDS = (

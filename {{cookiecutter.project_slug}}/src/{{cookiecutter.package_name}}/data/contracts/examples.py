@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .contract import Contract
 from .report import Breach
 from .rules import TEXT, UNREAD, Rule, View
-from .sql import quoted, text
+from .sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -100,7 +100,7 @@ def _cells(
 
 def _original(view: View, name: str) -> str:
     """The text of a value that could not be read, where the view has kept it."""
-    kind, column, key = view.hidden.get(TEXT), quoted(TEXT), text(name)
+    kind, column, key = view.hidden.get(TEXT), quoted(TEXT), literal(name)
     if UNREAD not in view.hidden or kind is None:
         return "NULL"
     if kind.endswith("[]"):

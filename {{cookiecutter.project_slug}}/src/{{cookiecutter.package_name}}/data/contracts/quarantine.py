@@ -10,7 +10,7 @@ from .contract import Contract
 from .examples import NUMBER, numbered
 from .report import Breach, Report
 from .rules import AS_IT_IS, View, look
-from .sql import quoted, text
+from .sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -61,7 +61,7 @@ def set_aside(con: duckdb.DuckDBPyConnection, view: str, path: Path) -> int:
         return 0
     with atomic_path(path) as temporary:
         con.execute(
-            f"COPY (SELECT * FROM {quoted(view)}) TO {text(str(temporary))} "
+            f"COPY (SELECT * FROM {quoted(view)}) TO {literal(str(temporary))} "
             "(FORMAT parquet, COMPRESSION zstd)"
         ).fetchall()
     return count
@@ -74,7 +74,7 @@ def _marked(
     alone = [b for b in guilty if b.where]
     beside = [b for b in guilty if not b.where]
     # A CASE without ELSE is missing for the rows that do not break the rule.
-    found = ", ".join(f"CASE WHEN {b.where}\nTHEN {text(b.reason)} END" for b in alone)
+    found = ", ".join(f"CASE WHEN {b.where}\nTHEN {literal(b.reason)} END" for b in alone)
     reasons = f"list_filter([{found}]::VARCHAR[], lambda reason: reason IS NOT NULL)"
     rows = view.read(contract, as_it_is=True)
     if not beside:
@@ -100,6 +100,6 @@ def _repeats(breach: Breach, source: str) -> str:
     keys = ", ".join(map(quoted, breach.columns))
     filled = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in breach.columns)
     return (
-        f"SELECT {quoted(NUMBER)}, {text(breach.reason)} AS reason FROM {source} WHERE {filled} "
+        f"SELECT {quoted(NUMBER)}, {literal(breach.reason)} AS reason FROM {source} WHERE {filled} "
         f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {quoted(NUMBER)}) > 1"
     )

@@ -23,11 +23,6 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def text(value: str) -> str:
-    parts = ["'" + part.replace("'", "''") + "'" for part in value.split("\0")]
-    return "(" + " || chr(0) || ".join(parts) + ")" if len(parts) > 1 else parts[0]
-
-
 def literal(value: Any) -> str:
     """A number, truth value, date, datetime or text of Python as SQL."""
     if isinstance(value, bool):
@@ -39,7 +34,8 @@ def literal(value: Any) -> str:
     if isinstance(value, date):  # and datetime
         kind = "TIMESTAMP" if hasattr(value, "hour") else "DATE"
         return f"{kind} '{value.isoformat()}'"
-    return text(value)
+    parts = ["'" + part.replace("'", "''") + "'" for part in value.split("\0")]
+    return "(" + " || chr(0) || ".join(parts) + ")" if len(parts) > 1 else parts[0]
 
 
 def fits(kind: str, column: str) -> bool:

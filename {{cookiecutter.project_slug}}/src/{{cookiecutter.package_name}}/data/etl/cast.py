@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..contracts.contract import ColumnRule, Contract
 from ..contracts.rules import TEXT, UNREAD
-from ..contracts.sql import SQL_TYPES, quoted
-from ..contracts.sql import text as literal
+from ..contracts.sql import SQL_TYPES, literal, quoted
 from ..written import reading
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError, nearest
 from ...runs.files import sha256
-from ..contracts.sql import quoted
-from ..contracts.sql import text as literal
+from ..contracts.sql import literal, quoted
 from .base import Part, code_version, digest, file_name, unique_names
 
 if TYPE_CHECKING:

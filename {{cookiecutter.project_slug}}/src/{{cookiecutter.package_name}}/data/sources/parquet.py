@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from ...errors import UserError
 from ...runs.files import sha256
-from ..contracts.sql import quoted
-from ..contracts.sql import text as literal
+from ..contracts.sql import literal, quoted
 from .base import Part, code_version, digest, unique_names
+from .files import Files
 from .paths import exactly, partition_columns
-from .text import part_name
 
 if TYPE_CHECKING:
     import duckdb
@@ -20,16 +19,15 @@ if TYPE_CHECKING:
 _INDEX = "__index_level_0__"  # what pandas makes of the index of a frame
 
 
-class ParquetSource:
-    """Files of Parquet; ``folder`` is that of which they are all the files, if it is one."""
+class ParquetSource(Files):
+    """Files of Parquet."""
 
     text = False
 
     def __init__(
         self, label: str, paths: Sequence[Path], folder: Path | None, notes: Sequence[str] = ()
     ) -> None:
-        self.label, self._folder = label, folder
-        self._paths = {part_name(path, folder): path for path in paths}
+        super().__init__(label, paths, folder)
         self.notes = list(notes)
 
     def parts(self) -> list[Part]:
@@ -63,12 +61,3 @@ class ParquetSource:
         con.execute(
             f"CREATE OR REPLACE TEMP VIEW {quoted(view)} AS SELECT {', '.join(chosen)} FROM {rows}"
         )
-
-    def inputs(self) -> dict[Path, int | None]:
-        return dict.fromkeys(self._paths.values())
-
-    def path(self, part: Part) -> Path:
-        return self._paths[part.name]
-
-    def label_of(self, part: Part) -> str:
-        return str(self._paths[part.name])

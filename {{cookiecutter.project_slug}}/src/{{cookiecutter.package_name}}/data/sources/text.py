@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from ...config import ReadConfig
 from ...runs.files import WRITING, leftovers, make_folder, sha256
-from ..contracts.sql import quoted
-from ..contracts.sql import text as literal
-from .base import MISSING, Part, code_version, digest, file_name
+from ..contracts.sql import literal, quoted
+from .base import MISSING, Part, code_version, digest
 from .dialect import Dialect, find_dialect
+from .files import Files
 from .paths import exactly, partition_columns
 from .survey import Survey, copy_plain, survey
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import duckdb
 
 
-class TextSource:
-    """Files of delimited text; ``folder`` is that of which they are all the files, if it is one."""
+class TextSource(Files):
+    """Files of delimited text."""
 
     text = True
 
@@ -37,8 +37,8 @@ class TextSource:
         notes: Sequence[str] = (),
     ) -> None:
         """``scratch`` says where copies may be made of what DuckDB cannot read as it is."""
-        self.label, self._folder, self._read, self._scratch = label, folder, read, scratch
-        self._paths = {part_name(path, folder): path for path in paths}
+        super().__init__(label, paths, folder)
+        self._read, self._scratch = read, scratch
         self._known: dict[Path, tuple[Dialect, Survey]] = {}
         self._copies: tempfile.TemporaryDirectory[str] | None = None
         self._given, self.notes = list(notes), list(notes)
@@ -85,15 +85,6 @@ class TextSource:
             f"SELECT *{more} FROM read_csv({literal(exactly(plain))}, {given})"
         )
 
-    def inputs(self) -> dict[Path, int | None]:
-        return dict.fromkeys(self._paths.values())
-
-    def path(self, part: Part) -> Path:
-        return self._paths[part.name]
-
-    def label_of(self, part: Part) -> str:
-        return str(self._paths[part.name])
-
     def close(self) -> None:
         """Remove the copies that were made of files that DuckDB cannot read as they are."""
         if self._copies:
@@ -131,8 +122,3 @@ class TextSource:
                 to.unlink(missing_ok=True)
                 raise
         return to
-
-
-def part_name(path: Path, folder: Path | None) -> str:
-    inner = path.relative_to(folder).as_posix() if folder else path.name
-    return file_name(inner.removesuffix(".gz").rsplit(".", 1)[0] if not folder else inner)
