@@ -48,11 +48,6 @@ def test_metrics_have_names_for_people(name: str, shown: str) -> None:
     assert metrics.title(name) == shown
 
 
-def test_better_knows_the_direction() -> None:
-    assert metrics.better("roc_auc", 0.8, 0.7)
-    assert metrics.better("log_loss", 0.2, 0.3)
-
-
 @pytest.mark.parametrize(
     ("value", "shown"),
     [(0.12345, "0.1235"), (12.3456, "12.346"), (123456.7, "123457"), (-3.2, "-3.2000")],

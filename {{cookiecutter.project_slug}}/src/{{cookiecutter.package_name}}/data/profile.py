@@ -67,7 +67,6 @@ class ColumnProfile:
     unread_examples: list[str] = field(default_factory=list)
     endless: int = 0  # infinite numbers, or larger than training computes with
     rising: bool = False  # each value above the one before it, in the order of the rows
-    length: float = 0.0  # mean number of letters
     format: str | None = None
     decimal: str = "."
     true: list[str] = field(default_factory=list)
@@ -281,7 +280,6 @@ def _measure(
         column = quoted(name)
         parts += [f"count({column})", f"approx_count_distinct({column})"]
         is_text = types[name] == "VARCHAR"
-        parts.append(f"avg(length({column}))" if is_text else "0")
         # A code of a leading zero that the sample had missed.
         zeros = (
             f"count(*) FILTER (WHERE starts_with({column}, '0') "
@@ -297,11 +295,9 @@ def _measure(
     values = iter(row)
     found = {}
     for name, ways in proposed.items():
-        filled, distinct, length, zeros = (next(values) for _ in range(4))
+        filled, distinct, zeros = (next(values) for _ in range(3))
         facts = [(way, [next(values) for _ in range(5)]) for way in ways]
-        blank = ColumnProfile(
-            name, "text", "text", rows, rows - filled, distinct, rows == 0, length=length or 0.0
-        )
+        blank = ColumnProfile(name, "text", "text", rows, rows - filled, distinct, rows == 0)
         if types[name] != "VARCHAR":
             way, (_, low, high, endless, _timed) = facts[0]
             # Larger than any counter of ours, so it is kept as text: an identifier.

@@ -16,9 +16,9 @@ from ..data.examples import Kind, Schema
 from ..progress import track
 from ..training import seeds
 from ..training.models import Model
-from .influence import bounded, influence
+from .influence import influence
 from .intervals import clusters, student
-from .metrics import LOWER_IS_BETTER, MAIN_METRIC, Floats, Integers
+from .metrics import LOWER_IS_BETTER, MAIN_METRIC, Floats, Integers, bounded
 
 MOST_ROWS = 20_000  # rows that are shuffled, evenly drawn from those there are
 MOST_CELLS = 2_000_000  # rows times features of one prediction, so fewer rows of a wide table
@@ -58,7 +58,6 @@ class Dependence:
     values: list[float] | list[str]  # the grid
     curves: dict[str, Floats]  # what is predicted -> its mean at each value
     lines: Floats  # shape (rows, values): the same for single rows; empty for many classes
-    shares: list[float]  # of the rows at each value; empty for a numeric feature
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ def dependence(model: Model, frame: pd.DataFrame, name: str) -> Dependence:
     """
     schema = model.schema
     kind = schema.features[name]
-    values, shares = _grid(frame[name], kind)
+    values = _grid(frame[name], kind)
     many = pd.concat([frame] * len(values), ignore_index=True)
     column = np.repeat(np.array(values, dtype=object), len(frame))
     many[name] = pd.Series(column).astype(frame[name].dtype)
@@ -171,7 +170,7 @@ def dependence(model: Model, frame: pd.DataFrame, name: str) -> Dependence:
         # From low to high predictions, so that the few lines stand for all rows.
         order = np.argsort(found.mean(axis=0), kind="stable")
         lines = found[:, order[evenly(len(order), _LINES)]].T
-    return Dependence(name, kind, values, curves, lines, shares)
+    return Dependence(name, kind, values, curves, lines)
 
 
 def largest_errors(
@@ -222,20 +221,20 @@ def _candidates(model: Model) -> list[str]:
     return [name for name in names if name in kept]
 
 
-def _grid(column: pd.Series, kind: Kind) -> tuple[list[float] | list[str], list[float]]:
+def _grid(column: pd.Series, kind: Kind) -> list[float] | list[str]:
     known = column.dropna()
     if kind == "categorical":
         # The order of equal counts is that of the texts, whatever the order of the rows.
         counts = known.astype("str").value_counts().sort_index()
         top = counts.sort_values(ascending=False, kind="stable").head(_CATEGORIES)
-        return [str(value) for value in top.index], [float(n) / len(column) for n in top]
+        return [str(value) for value in top.index]
     values = np.unique(known.to_numpy(dtype=np.float64))
     if len(values) > _GRID:
         ranks = np.linspace(0.025, 0.975, _GRID)
         # Values that occur: between two of them the model was never asked.
         all_values = known.to_numpy(dtype=np.float64)
         values = np.unique(np.quantile(all_values, ranks, method="inverted_cdf"))
-    return [float(value) for value in values], []
+    return [float(value) for value in values]
 
 
 def _half_width(effects: Floats, groups: Integers) -> float:

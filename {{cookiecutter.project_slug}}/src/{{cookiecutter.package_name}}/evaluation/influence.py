@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .metrics import Floats, Integers
+from .metrics import Floats, Integers, bounded
 
 
 def influence(metric: str, target: Integers | Floats, predicted: Floats) -> tuple[float, Floats]:
@@ -20,12 +20,6 @@ def influence(metric: str, target: Integers | Floats, predicted: Floats) -> tupl
     ``predicted`` has the shape that :class:`~..training.models.base.Model` states.
     """
     return _METRICS[metric](target, predicted)
-
-
-def bounded(chance: Floats) -> Floats:
-    """Probabilities that have a finite logarithm."""
-    edge = np.finfo(np.float64).eps
-    return np.asarray(np.clip(chance, edge, 1 - edge))
 
 
 def _auc(target: Integers, predicted: Floats) -> tuple[float, Floats]:

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.examples import Schema
-from .metrics import Floats, Integers, by_list, score
+from .metrics import Floats, Integers, bounded, by_list, score
 
 RESAMPLES = 200
 UNITS = 1000  # that are drawn, at most
@@ -208,7 +208,7 @@ class Weighted:
     def _multiclass(self, weights: Floats) -> Mapping[str, Floats]:
         target = self._target.astype(np.int64)
         chosen = self._predicted.argmax(axis=1)
-        loss = -np.log(_clipped(self._predicted[np.arange(len(target)), target]))
+        loss = -np.log(bounded(self._predicted[np.arange(len(target)), target]))
         right = (chosen == target).astype(np.float64)
         f1 = np.zeros(len(weights))
         for label in range(len(self._schema.classes)):
@@ -230,7 +230,7 @@ class Weighted:
         total, positives = rows.sum(axis=1), hits.sum(axis=1)
         reached, found_there = _from_the_top(rows), _from_the_top(hits)
         precision = found_there / np.where(reached > 0, reached, 1)
-        loss = -np.log(_clipped(np.where(self._target == 1, self._predicted, 1 - self._predicted)))
+        loss = -np.log(bounded(np.where(self._target == 1, self._predicted, 1 - self._predicted)))
         found = {
             "roc_auc": (hits * below).sum(axis=1) / (positives * (total - positives)),
             "average_precision": (hits * precision).sum(axis=1) / positives,
@@ -311,11 +311,6 @@ def _quantiles(values: Floats, cumulated: Floats, shares: Floats) -> Floats:
     part, step = place - before, high - low
     # Rounded as NumPy does it: an edge that is off by one digit moves a whole block of rows.
     return np.asarray(np.where(part >= 0.5, high - step * (1 - part), low + step * part))
-
-
-def _clipped(chance: Floats) -> Floats:
-    edge = np.finfo(np.float64).eps
-    return np.asarray(np.clip(chance, edge, 1 - edge))
 
 
 def _tail(clusters: int) -> float:

@@ -14,6 +14,7 @@ from ..data.examples import Schema
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Interval = tuple[float, float]
 # Which way is better, and what each metric is called for a person.
 LOWER_IS_BETTER = {"log_loss", "calibration_error", "rmse", "mae", "cost"}
 TITLES = {
@@ -37,14 +38,6 @@ def title(metric: str) -> str:
         name, _, k = metric.partition("_at_")
         return f"{name.upper() if name == 'ndcg' else name.capitalize()}@{k}"
     return TITLES.get(metric, metric)
-
-
-def better(metric: str, one: float, other: float) -> bool:
-    """Whether ``one`` is the better value of ``metric``."""
-    return one < other if metric in LOWER_IS_BETTER else one > other
-
-
-Interval = tuple[float, float]
 
 
 def table(
@@ -77,6 +70,12 @@ def number(value: float, signed: bool = False) -> str:
 def span(bounds: Interval | None, signed: bool = False) -> str:
     """An interval for a person."""
     return f"{number(bounds[0], signed)} to {number(bounds[1], signed)}" if bounds else ""
+
+
+def bounded(chance: Floats) -> Floats:
+    """Probabilities that have a finite logarithm."""
+    edge = np.finfo(np.float64).eps
+    return np.asarray(np.clip(chance, edge, 1 - edge))
 
 
 def score(

@@ -44,19 +44,6 @@ def check_parts(examples: Examples, split: Split) -> Report:
     return Report("split", BOUNDARY, rows, breaches + _unlearnt(schema, counts), _MEND)
 
 
-def class_counts(examples: Examples, split: Split) -> dict[str, dict[str, int]]:
-    """Part -> class -> rows; empty for a regression."""
-    schema = examples.schema
-    if not schema.classes:
-        return {}
-    target = examples.frame[schema.target].to_numpy()
-    found = {}
-    for name, part in split.parts().items():
-        counts = np.bincount(target[part], minlength=len(schema.classes))
-        found[name] = dict(zip(schema.classes, counts.tolist(), strict=True))
-    return found
-
-
 def _breach(
     rule: str, part: str, says: str, count: int = 0, examples: tuple[str, ...] = ()
 ) -> Breach:

@@ -1,9 +1,9 @@
 """Contracts: what must hold of a table, checked wherever rows cross a boundary."""
 
 from .check import check
-from .contract import ColumnRule, Contract, Freshness, Policy, RowRule, Type
+from .contract import ColumnRule, Contract, Freshness, RowRule
 from .document import read_contract, write_contract
-from .quarantine import divide, set_aside
+from .quarantine import divide
 from .report import Breach, Report
 from .rows import RowCheck, check_rows, without
 
@@ -12,16 +12,13 @@ __all__ = [
     "ColumnRule",
     "Contract",
     "Freshness",
-    "Policy",
     "Report",
     "RowCheck",
     "RowRule",
-    "Type",
     "check",
     "check_rows",
     "divide",
     "read_contract",
-    "set_aside",
     "without",
     "write_contract",
 ]

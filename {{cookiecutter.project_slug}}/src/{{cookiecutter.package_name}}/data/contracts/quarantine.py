@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...runs.files import atomic_path
 from .contract import Contract
 from .examples import NUMBER, numbered
 from .report import Breach, Report
@@ -46,25 +44,6 @@ def divide(
             f"SELECT {columns}{more} FROM {marked} WHERE len({quoted(REASONS)}) {chosen})"
         ).fetchall()
     return kept, aside
-
-
-def set_aside(con: duckdb.DuckDBPyConnection, view: str, path: Path) -> int:
-    """Write the rows of ``view`` to the Parquet file ``path``, whole or not at all.
-
-    Returns:
-        How many there are. Without any nothing is written, and what an earlier reading has left at
-        ``path`` is deleted: these rows are in order now.
-    """
-    count = int(con.execute(f"SELECT count(*) FROM {quoted(view)}").fetchall()[0][0])
-    if not count:
-        path.unlink(missing_ok=True)
-        return 0
-    with atomic_path(path) as temporary:
-        con.execute(
-            f"COPY (SELECT * FROM {quoted(view)}) TO {literal(str(temporary))} "
-            "(FORMAT parquet, COMPRESSION zstd)"
-        ).fetchall()
-    return count
 
 
 def _marked(
