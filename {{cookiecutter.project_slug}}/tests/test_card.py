@@ -303,3 +303,15 @@ def test_pictures_go_into_the_page(tmp_path: Path):
     page = to_html(to_markdown(replace(card("plain"), curves=curves)), "", tmp_path)
     assert page.count("<figure>") == 1 and page.count("<img ") == 2 and "<b>" not in page
     assert "base64,b25l" in page and 'alt="&lt;b&gt;|x"' in page
+
+
+def test_a_name_in_a_figure_is_no_formula(tmp_path: Path) -> None:
+    name = r"a $\frac$ b"
+    target, predicted = np.array([0.0, 1.0]), np.array([0.2, 0.7])
+    charts = {
+        "bars": plots.bars({name: 1.0}, name, name),
+        "roc": plots.roc(target, {name: predicted}),
+        "target": plots.target_by({name: pd.Series([0.5], [name])}, name, 0.5),
+    }
+    plots.save(charts, tmp_path)
+    assert sorted(path.stem for path in tmp_path.glob("*.png")) == ["bars", "roc", "target"]

@@ -30,6 +30,7 @@ _STYLE: Any = {
     "savefig.dpi": 110,
     "font.family": "DejaVu Sans",  # ships with Matplotlib: the same figure on every machine
     "font.size": 10,
+    "text.parse_math": False,  # names and classes are the user's: $ is no formula in them
     "axes.titlesize": 12,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
@@ -313,8 +314,8 @@ def explained(found: Explanation, schema: Schema) -> dict[str, Chart]:
     """The figures of an explanation: ``permutation``, and ``dependence_1``, … by strength."""
     if not found.importance:
         return {}
-    axis = {"regression": f"predicted {_plain(schema.target)}", "multiclass": "probability"}
-    binary = f"probability of {_plain(schema.classes[1])}" if schema.task == "binary" else ""
+    axis = {"regression": f"predicted {_short(schema.target)}", "multiclass": "probability"}
+    binary = f"probability of {_short(schema.classes[1])}" if schema.task == "binary" else ""
     drawn = {"permutation": shuffled(found.importance, title(found.metric))}
     for number, each in enumerate(found.dependence, start=1):
         drawn[f"dependence_{number}"] = dependence(each, axis.get(schema.task, binary))
@@ -331,7 +332,7 @@ def shuffled(found: Sequence[Importance], metric: str, most: int = 15) -> Chart:
     for place, each in zip(places, top, strict=True):
         ax.plot([each.low, each.high], [place, place], color=INK, linewidth=1.4)
     ax.axvline(0, color="#9aa5b1", linewidth=1)
-    ax.set_yticks(places, [_plain(each.feature) for each in top])
+    ax.set_yticks(places, [_short(each.feature) for each in top])
     ax.grid(visible=False, axis="y")
     ax.set(
         title="What the model needs",
@@ -346,9 +347,9 @@ def dependence(found: Dependence, axis: str) -> Chart:
     many = len(found.curves) > 1
     if found.kind == "categorical":
         places = np.arange(len(found.values))[::-1]
-        labels = [_plain(str(value), 24) for value in found.values]
+        labels = [_short(str(value), 24) for value in found.values]
         for number, (name, means) in enumerate(found.curves.items()):
-            ax.plot(means, places, "o", color=COLOURS[number], label=_plain(name), zorder=3)
+            ax.plot(means, places, "o", color=COLOURS[number], label=_short(name), zorder=3)
         for line in found.lines:
             ax.plot(line, places, "|", color="#9aa5b1", markersize=9, alpha=0.7)
         ax.set_yticks(places, labels)
@@ -360,7 +361,7 @@ def dependence(found: Dependence, axis: str) -> Chart:
         for line in found.lines:
             ax.plot(grid, line, color="#9aa5b1", linewidth=0.8, alpha=0.6)
         for number, (name, means) in enumerate(found.curves.items()):
-            ax.plot(grid, means, color=COLOURS[number], linewidth=2.4, label=_plain(name))
+            ax.plot(grid, means, color=COLOURS[number], linewidth=2.4, label=_short(name))
         if len(grid) <= 10 and np.all(grid % 1 == 0):
             ax.set_xticks(grid, [f"{value:g}" for value in grid])
         # A short stroke for each point of the grid, which lie as densely as the values.
@@ -368,13 +369,8 @@ def dependence(found: Dependence, axis: str) -> Chart:
         ax.set_ylabel(axis)
     if many:
         ax.legend(fontsize=8)
-    ax.set_title(_plain(found.feature, 40))
+    ax.set_title(_short(found.feature, 40))
     return drawn
-
-
-def _plain(text: str, most: int = 28) -> str:
-    """A name that is the user's: cut, and without what Matplotlib would take for a formula."""
-    return _short(" ".join(text.split()), most).replace("$", r"\$")
 
 
 def search(scores: Sequence[float | None], lower: bool, name: str) -> Chart:
@@ -432,4 +428,6 @@ def _label(value: object) -> str:
 
 
 def _short(text: str, most: int = 28) -> str:
+    """A name that is the user's, on one line and cut."""
+    text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"
