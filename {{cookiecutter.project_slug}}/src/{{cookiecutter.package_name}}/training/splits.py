@@ -189,8 +189,8 @@ def _deal_rest(
     place = np.full(len(part), -1)
     place[left] = np.arange(len(left))
     rows = np.flatnonzero(place[units] >= 0)
-    counts = np.bincount(place[units[rows]] * kinds + classes[rows], minlength=len(left) * kinds)
-    counts = counts.reshape(-1, kinds)
+    cells = place[units[rows]] * kinds + classes[rows]
+    counts = np.bincount(cells, minlength=len(left) * kinds).reshape(-1, kinds)
     for number in np.argsort(-counts.sum(axis=1), kind="stable"):
         more = counts[number]
         cost = ((2 * missing + more) * more * weights).sum(axis=1)
