@@ -45,26 +45,26 @@ OTHER_STDLIB = frozenset(
 # compares this list with a real environment.
 DEPENDENCIES = frozenset(
     """
-    adbc_driver_duckdb aiohappyeyeballs aiohttp aiosignal antlr4 antlr4_python3_runtime appnope
-    ast_serialize asttokens atpublic attr attrs beautifulsoup4 bleach bs4 certifi cffi cfgv
-    charset_normalizer click cloudpickle colorama comm contourpy cycler dateutil debugpy
-    defusedxml detect_secrets distlib duckdb entrypoints executing fastjsonschema filelock
-    fonttools frozenlist grimp hydra hydra_core hydra_joblib_launcher hydra_plugins hypothesis
-    ibis ibis_framework identify idna import_linter importlinter iniconfig ipykernel
-    ipykernel_launcher ipython ipython_pygments_lexers jedi jinja2 joblib jsonschema
-    jsonschema_specifications jupyter jupyter_client jupyter_core jupyterlab_jupytext
-    jupyterlab_pygments jupytext jupytext_config kiwisolver librt markdown_it markdown_it_py
-    markupsafe matplotlib matplotlib_inline mdit_py_plugins mdurl mistune mpl_toolkits
-    multidict mypy mypy_extensions mypyc narwhals nbclient nbconvert nbformat nest_asyncio2
-    nodeenv numpy omegaconf packaging pandas pandas_stubs pandocfilters papermill parso parsy
-    pathspec pexpect pil pillow pip platformdirs pluggy pre_commit pre_commit_hooks
-    prompt_toolkit propcache psutil ptyprocess public pure_eval py pyarrow pyarrow_hotfix
-    pycparser pydevd_plugins pygments pylab pyparsing pytest python_dateutil python_discovery
-    pyyaml pyzmq referencing requests rich rpds rpds_py ruamel ruamel_yaml ruff scikit_learn
-    scipy setuptools sklearn sortedcontainers soupsieve sqlglot stack_data tenacity
-    threadpoolctl tinycss2 tlz toolz tornado tqdm traitlets types_pyyaml typing_extensions
-    tzdata urllib3 uv uv_build virtualenv wcwidth webencodings wheel xgboost xgboost_cpu yaml
-    yarl zmq
+    adbc_driver_duckdb aiohappyeyeballs aiohttp aiosignal alembic antlr4 antlr4_python3_runtime
+    appnope ast_serialize asttokens atpublic attr attrs beautifulsoup4 bleach bs4 certifi cffi
+    cfgv charset_normalizer click cloudpickle colorama colorlog comm contourpy cycler dateutil
+    debugpy defusedxml detect_secrets distlib duckdb entrypoints executing fastjsonschema
+    filelock fonttools frozenlist greenlet grimp hydra hydra_core hydra_joblib_launcher
+    hydra_plugins hypothesis ibis ibis_framework identify idna import_linter importlinter
+    iniconfig ipykernel ipykernel_launcher ipython ipython_pygments_lexers jedi jinja2 joblib
+    jsonschema jsonschema_specifications jupyter jupyter_client jupyter_core jupyterlab_jupytext
+    jupyterlab_pygments jupytext jupytext_config kiwisolver librt mako markdown_it
+    markdown_it_py markupsafe matplotlib matplotlib_inline mdit_py_plugins mdurl mistune
+    mpl_toolkits multidict mypy mypy_extensions mypyc narwhals nbclient nbconvert nbformat
+    nest_asyncio2 nodeenv numpy omegaconf optuna packaging pandas pandas_stubs pandocfilters
+    papermill parso parsy pathspec pexpect pil pillow pip platformdirs pluggy pre_commit
+    pre_commit_hooks prompt_toolkit propcache psutil psycopg psycopg_binary ptyprocess public
+    pure_eval py pyarrow pyarrow_hotfix pycparser pydevd_plugins pygments pylab pyparsing pytest
+    python_dateutil python_discovery pyyaml pyzmq referencing requests rich rpds rpds_py ruamel
+    ruamel_yaml ruff scikit_learn scipy setuptools sklearn sortedcontainers soupsieve sqlalchemy
+    sqlglot stack_data tenacity threadpoolctl tinycss2 tlz toolz torch tornado tqdm traitlets
+    types_pyyaml typing_extensions tzdata urllib3 uv uv_build virtualenv wcwidth webencodings
+    wheel xgboost xgboost_cpu yaml yarl zmq
     """.split()
 )
 

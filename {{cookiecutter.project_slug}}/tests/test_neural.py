@@ -16,7 +16,11 @@ import pytest
 from {{cookiecutter.package_name}}.config import NeuralConfig, SplitConfig
 from {{cookiecutter.package_name}}.data.examples import Examples, Schema
 from {{cookiecutter.package_name}}.errors import UserError
-from {{cookiecutter.package_name}}.training.models import fit_model, load_model, save_model
+from {{cookiecutter.package_name}}.training.models import (
+    fit_model,
+    load_model,
+    save_model,
+)
 from {{cookiecutter.package_name}}.training.splits import split
 
 PACKAGE = "{{cookiecutter.package_name}}"

@@ -11,7 +11,12 @@ import pytest
 
 from {{cookiecutter.package_name}}.data.contracts import ColumnRule
 from {{cookiecutter.package_name}}.data.contracts.sql import quoted
-from {{cookiecutter.package_name}}.data.profile import ColumnProfile, Profile, infer_contract, profile
+from {{cookiecutter.package_name}}.data.profile import (
+    ColumnProfile,
+    Profile,
+    infer_contract,
+    profile,
+)
 from {{cookiecutter.package_name}}.data.written import Written, reading
 
 RANDOM = random.Random(0)

@@ -12,7 +12,11 @@ from sklearn.metrics import roc_auc_score
 from {{cookiecutter.package_name}}.config import load_config
 from {{cookiecutter.package_name}}.data.examples import Examples, Schema
 from {{cookiecutter.package_name}}.errors import UserError
-from {{cookiecutter.package_name}}.evaluation.slices import COLUMNS, MIN_ROWS, find_slices
+from {{cookiecutter.package_name}}.evaluation.slices import (
+    COLUMNS,
+    MIN_ROWS,
+    find_slices,
+)
 from {{cookiecutter.package_name}}.workflow import evaluate, train
 
 from .conftest import SMALL

@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from {{cookiecutter.package_name}}.config import CostsConfig, load_config
 from {{cookiecutter.package_name}}.data.examples import Schema
 from {{cookiecutter.package_name}}.evaluation.intervals import resample
-from {{cookiecutter.package_name}}.evaluation.thresholds import choose, curve, decide, ideal
+from {{cookiecutter.package_name}}.evaluation.thresholds import (
+    choose,
+    curve,
+    decide,
+    ideal,
+)
 from {{cookiecutter.package_name}}.workflow import evaluate, train
 
 from .conftest import SMALL

@@ -1,8 +1,7 @@
-"""Adopt a table: ``python -m {{ cookiecutter.package_name }}.adopt data/mine.csv --target churned``.
+"""Adopt a table: ``python -m {{ cookiecutter.package_name }}.adopt mine.csv --target y``.
 
 Looks at all of it, says what it inferred and why, and writes ``conf/data/<name>.yaml`` and a
-contract.
-From then on ``data=<name>`` works everywhere.
+contract. From then on ``data=<name>`` works everywhere.
 """
 
 from __future__ import annotations
