@@ -236,6 +236,7 @@ RULES: dict[str, tuple[Callable[[str], str | None], Callable[[str], str]]] = {
     "author_email": (problem_with_email, lambda _: "ada@example.com"),
     "license": (lambda text: _problem_with_choice("license", text), lambda _: "MIT"),
     "python_version": (lambda text: _problem_with_choice("python_version", text), lambda _: "3.11"),
+    "stage": (lambda text: _problem_with_choice("stage", text), lambda _: "lab"),
 }
 
 

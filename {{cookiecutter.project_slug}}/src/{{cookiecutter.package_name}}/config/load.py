@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from ..errors import UserError, nearest
-from .schema import BOUNDS, GROUPS, SECTIONS, VARIANTS, Config, JobConfig, JobsConfig
+from .schema import BOUNDS, GROUPS, SECTIONS, STAGE, VARIANTS, Config, JobConfig, JobsConfig
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 CONF = PROJECT_ROOT / "conf"
@@ -58,11 +58,11 @@ def parse(cfg: DictConfig, overrides: list[str]) -> Config:
     except OmegaConfBaseException as error:
         raise ConfigError(f"conf: {str(error).splitlines()[0]}", error.full_key or "") from error
     assert isinstance(resolved, dict)
-    known = {*VARIANTS, *SECTIONS, "seed", "dry_run", "overrides"}
+    known = {*VARIANTS, *SECTIONS, *STAGE, "seed", "dry_run", "overrides"}
     for key in resolved:
         if key not in known:
             raise UnknownKey(_unknown_key(str(key), "", known), str(key))
-    for name in (*VARIANTS, *SECTIONS):
+    for name in (*VARIANTS, *SECTIONS, *STAGE):
         if not isinstance(resolved.get(name), dict):
             what = f"{name}: missing; choose an option in the defaults, or write it."
             raise ConfigError(what, name)
@@ -78,6 +78,7 @@ def parse(cfg: DictConfig, overrides: list[str]) -> Config:
         parts[name] = _typed(schemas[choice], resolved[name], name)
     for name, schema in SECTIONS.items():
         parts[name] = _typed(schema, resolved[name], name)
+    parts["stage"] = {name: _typed(each, resolved[name], name) for name, each in STAGE.items()}
     top = _typed(_Top, {key: resolved[key] for key in ("seed", "dry_run") if key in resolved}, "")
     config = Config(**parts, seed=top.seed, dry_run=top.dry_run)
     _check_bounds(config)
@@ -152,8 +153,9 @@ def _check_keys(schema: type, values: Mapping[str, Any], where: str) -> None:
 
 def _check_bounds(config: Config) -> None:
     for key, (valid, what) in BOUNDS.items():
-        value: Any = config
-        for part in key.split("."):
+        name, *rest = key.split(".")
+        value = config.stage.get(name) or getattr(config, name, None)
+        for part in rest:
             value = getattr(value, part, None)
         if value is not None and not valid(value):
             raise ConfigError(f"{key}={value}: must be {what}.", key)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any, get_args
 
 MISSING: Any = "???"
@@ -183,6 +186,25 @@ class JobsConfig:
     graph: dict[str, JobConfig] = field(default_factory=dict)
 
 
+@dataclass
+class EngineConfig:
+    """What runs work that is divided into parts: ``name`` is a module of ``engines/``."""
+
+    name: str = "local"
+    workers: int = 2
+    memory: int = 1600
+    address: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Section:
+    """A folder of ``conf/`` that a stage adds. Its dataclass is the only one in the module of its
+    name here, ``TrackingConfig`` of ``tracking.py``; a ``BOUNDS`` beside it is as the one below."""
+
+    def run_ended(self, folder: Path) -> None:
+        """Called when a run has succeeded, with its folder."""
+
+
 DataConfig = ShopConfig | TableConfig
 # Every model there is: the settings `NameConfig` belong to the class `Name` of training/models.
 ModelConfig = BoostingConfig | LinearConfig | NeuralConfig | PopularityConfig
@@ -199,15 +221,17 @@ class Config:
     jobs: JobsConfig
     evaluation: EvaluationConfig
     tuning: TuningConfig
+    engine: EngineConfig
     seed: int
     dry_run: bool
     overrides: list[str]
+    stage: dict[str, Any] = field(default_factory=dict)  # sections that a stage adds, by name
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain values, for a manifest."""
         plain = _plain(self)
         assert isinstance(plain, dict)
-        return plain
+        return plain | plain.pop("stage")
 
     def to_yaml(self) -> str:
         """The configuration as it would be written in one file."""
@@ -227,8 +251,8 @@ SECTIONS: dict[str, type] = {
     "jobs": JobsConfig,
     "evaluation": EvaluationConfig,
     "tuning": TuningConfig,
+    "engine": EngineConfig,
 }
-GROUPS = ("data", "features", "model", "training", "tuning", "jobs")  # the folders of conf/
 # Values a type alone cannot bound: key -> (test, what would be valid).
 BOUNDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "data.users": (lambda v: v >= 1, "1 or more"),
@@ -292,8 +316,18 @@ BOUNDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "tuning.patience": (lambda v: v >= 1, "1 or more"),
     "jobs.workers": (lambda v: v >= 1, "1 or more"),
     "jobs.engine": (lambda v: v in ("kernel", "inprocess"), "kernel or inprocess"),
+    "engine.workers": (lambda v: v >= 1, "1 or more"),
+    "engine.memory": (lambda v: v >= 400, "400 or more, in MiB, for all workers together"),
     "seed": (lambda v: 0 <= v < 2**32, "0 to 4294967295"),
 }
+STAGE: dict[str, type] = {}  # the sections that a stage adds
+for _each in pkgutil.iter_modules([str(Path(__file__).parent)]):
+    if _each.name not in ("cli", "load", "schema"):
+        _module = import_module(f".{_each.name}", __package__)
+        STAGE[_each.name] = getattr(_module, f"{_each.name.title()}Config")
+        BOUNDS |= getattr(_module, "BOUNDS", {})
+# The folders of conf/
+GROUPS = ("data", "features", "model", "training", "tuning", "jobs", "engine", *STAGE)
 
 
 def _plain(value: Any) -> Any:

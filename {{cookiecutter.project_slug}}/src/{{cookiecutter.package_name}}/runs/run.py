@@ -158,6 +158,8 @@ def open_run(kind: str, config: Config) -> Iterator[Run]:
                 yield run
                 run.save(SUCCEEDED)
                 _tell_job(run.id)
+                for section in config.stage.values():
+                    section.run_ended(path)
             except (KeyboardInterrupt, SystemExit) as error:
                 run.save(INTERRUPTED, type(error).__name__)
                 told = True

@@ -1,0 +1,1 @@
+# What the stage `pipeline` adds to the Makefile.
