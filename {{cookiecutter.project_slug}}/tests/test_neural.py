@@ -127,7 +127,7 @@ print(load_model(Path({str(saved)!r})).predict(frame).tobytes().hex())
 def test_without_pytorch_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     examples = make()
-    with pytest.raises(UserError, match="uv sync --extra neural"):
+    with pytest.raises(UserError, match="default-groups"):
         fit_model(SMALL, examples, split(examples, SplitConfig(), 1), 7, 1)
 
 

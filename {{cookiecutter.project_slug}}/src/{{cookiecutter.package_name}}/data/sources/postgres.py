@@ -132,8 +132,8 @@ class PostgresSource:
                 import psycopg
             except ImportError as error:
                 raise UserError(
-                    "reading PostgreSQL needs psycopg, which is not installed. It is the extra "
-                    "'postgres' of this project: uv sync --extra postgres"
+                    "reading PostgreSQL needs psycopg, which is not installed: "
+                    'add "postgres" to default-groups in pyproject.toml, then make setup'
                 ) from error
             self._connection = psycopg.connect(self._url, connect_timeout=20)
             self._connection.execute(_SETTINGS)

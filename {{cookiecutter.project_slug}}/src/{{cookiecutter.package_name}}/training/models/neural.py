@@ -181,7 +181,8 @@ class Neural(Model):
 def _device(wanted: str) -> str:
     if find_spec("torch") is None:
         raise UserError(
-            "model=neural needs PyTorch, which is not installed: uv sync --extra neural"
+            'model=neural needs PyTorch, which is not installed: add "neural" to default-groups '
+            "in pyproject.toml, then make setup"
         )
     import torch
 
