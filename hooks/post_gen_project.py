@@ -1,4 +1,4 @@
-"""Finishes a new project: its licence, its first commit, and what to type next.
+"""Finishes a new project: its stage, licence, record and first commit, and what to type next.
 
 Cookiecutter renders this file and runs the copy in the new project's folder. The answers come in
 as data: base64 of JSON. Nothing about git can make the generation fail.
@@ -13,9 +13,38 @@ import subprocess
 import sys
 from pathlib import Path
 
-ANSWERS = json.loads(base64.b64decode("{{ cookiecutter | as_data }}"))["answers"]
+DATA = json.loads(base64.b64decode("{{ cookiecutter | as_data }}"))
+ANSWERS = DATA["answers"]
+TEMPLATE = Path(DATA["template"])
 PROJECT = Path.cwd()
 FIRST_COMMIT = "Start from cookiecutter-scalable-ml"
+
+sys.path.insert(0, str(TEMPLATE))
+from scalable_ml_record import RECORD, git_environment, record_of  # noqa: E402
+
+
+def trim_to_stage() -> None:
+    """Remove what only a larger stage has: each lists its own in `templates/<stage>/files.txt`."""
+    questions = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+    stages = questions["stage"]
+    for stage in stages[stages.index(ANSWERS["stage"]) + 1 :]:
+        listed = TEMPLATE / "templates" / stage / "files.txt"
+        for line in listed.read_text(encoding="utf-8").splitlines():
+            if line.strip() and not line.startswith("#"):
+                remove(line.strip())
+
+
+def remove(pattern: str) -> None:
+    """Remove what a pattern names, a path from the project's root, and folders left empty."""
+    for found in list(PROJECT.glob(pattern.strip("/"))):
+        if found.is_dir():
+            shutil.rmtree(found)
+        else:
+            found.unlink()
+        folder = found.parent
+        while folder != PROJECT and not any(folder.iterdir()):
+            folder.rmdir()
+            folder = folder.parent
 
 
 def choose_license() -> None:
@@ -24,18 +53,17 @@ def choose_license() -> None:
     shutil.rmtree(licenses)
 
 
+def write_record() -> None:
+    record = record_of(TEMPLATE, ANSWERS)
+    (PROJECT / RECORD).write_text(record.text(), encoding="utf-8", newline="\n")
+
+
 def git(*arguments: str) -> None:
     """Run git in the project, and in no other repository that the environment may point at."""
-    kept = ("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_CONFIG_", "GIT_EXEC_PATH")
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("GIT_") or name.startswith(kept)
-    }
     command = ["git", "-c", "init.defaultBranch=main", "-c", "user.useConfigOnly=true"]
     # A machine's own hooks and signing key are for a person's commits, not for this one.
     command += ["-c", f"core.hooksPath={os.devnull}", "-c", "commit.gpgSign=false"]
-    subprocess.run([*command, *arguments], env=environment, check=True, capture_output=True)
+    subprocess.run([*command, *arguments], env=git_environment(), check=True, capture_output=True)
 
 
 def start_history() -> str | None:
@@ -70,7 +98,9 @@ def last_line(error: subprocess.CalledProcessError) -> str:
 
 
 if __name__ == "__main__":
+    trim_to_stage()
     choose_license()
+    write_record()
     if warning := start_history():
         print(f"Warning: {warning}", file=sys.stderr)
     print(f"cd {shlex.quote(str(PROJECT))} && make")
