@@ -9,11 +9,38 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def track(work: Sequence[T], what: str) -> Iterable[T]:
-    """Iterate over ``work`` with a bar and the time left on standard error, if it is a terminal."""
-    if len(work) < 3 or not sys.stderr.isatty():
-        return work
-    from rich.console import Console
-    from rich.progress import track as rich_track
+def track(work: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
+    """Iterate over ``work`` with a bar on standard error, if it is a terminal.
 
-    return rich_track(work, what, console=Console(stderr=True), transient=True)
+    It shows how much is done, how fast and the time left. ``total`` is needed for what has no
+    length.
+    """
+    count = len(work) if isinstance(work, Sequence) else total or 0
+    if count < 3 or not sys.stderr.isatty():
+        return work
+    from rich import progress
+    from rich.console import Console
+
+    class Rate(progress.ProgressColumn):
+        def render(self, task: progress.Task) -> str:
+            speed = task.finished_speed or task.speed
+            if not speed:
+                return ""
+            return f"{speed:.1f}/s" if speed >= 1 else f"{60 * speed:.1f}/min"
+
+    shown = progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        Rate(),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        speed_estimate_period=600,  # parts may take minutes each
+    )
+
+    def steps() -> Iterable[T]:
+        with shown:
+            yield from shown.track(work, total=count, description=what)
+
+    return steps()

@@ -122,6 +122,7 @@ class SplitConfig:
 class TrainingConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     threads: int = 2
+    ranks: int = 1
     device: str = "auto"
 
 
@@ -284,6 +285,7 @@ BOUNDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "model.dropout": (lambda v: 0 <= v < 1, "0 or more, less than 1"),
     "model.weight_decay": (lambda v: 0 <= v <= 1, "0 to 1"),
     "training.threads": (lambda v: v >= 1, "1 or more"),
+    "training.ranks": (lambda v: v >= 1, "1 or more"),
     "training.split.kind": (
         lambda v: v in ("auto", "time", "group", "stratified", "random"),
         "auto, time, group, stratified or random",
