@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from {{cookiecutter.package_name}}.config import Config, ShopConfig, load_config
-from {{cookiecutter.package_name}}.data import shop
+from {{cookiecutter.package_name}}.data import simulation as shop
 from {{cookiecutter.package_name}}.data.examples import Schema
-from {{cookiecutter.package_name}}.data.hashing import below, draw, normal
+from {{cookiecutter.package_name}}.data.hashing import below, draw, mixed, normal
 from {{cookiecutter.package_name}}.evaluation.intervals import Resamples, resample
 from {{cookiecutter.package_name}}.evaluation.product import Product, attention, unplaced
 from {{cookiecutter.package_name}}.training import seeds
@@ -103,17 +103,22 @@ def test_the_model_is_asked_without_the_place() -> None:
 
 def chance(config: ShopConfig, frame: pd.DataFrame, place: Any) -> Any:
     """The probability of 2**32 of a click on rows of the shop, were they shown at ``place``."""
-    visitor, visit, time, device = shop._visits(config, 0, config.users)
-    number = {pair: i for i, pair in enumerate(zip(visitor.tolist(), visit.tolist(), strict=True))}
+    world, users = shop._World(config), mixed(np.arange(config.users))
+    visits = shop._visits(world, users)
+    time, device = visits.time, visits.device
+    pairs = zip(visits.who.tolist(), visits.number.tolist(), strict=True)
+    number = {pair: i for i, pair in enumerate(pairs)}
     user, item = frame.user.to_numpy(), frame["item"].to_numpy()
     row = np.array([number[p] for p in zip(user.tolist(), frame.visit.tolist(), strict=True)])
     day = (time[row] - shop.start_second(config)) // shop.DAY
     promoted = below(draw(config.seed, "promotion", item, day // 7), 10) == 0
     logit = (
         shop._BASE_LOGIT
-        + shop._taste(config, user, shop._item_category(config)[item], day)
+        + shop._taste(world, users, user, day, world.category[item])
         + normal(draw(config.seed, "quality", item)) * 500 // 1000
-        - shop._price_sensitivity(config.seed, user) * shop._price_level(config, item) // 1000
+        - shop._price_sensitivity(config.seed, mixed(user))
+        * shop._price_level(config, item)
+        // 1000
         + np.where(promoted, 400, 0)
         + np.array([0, 150, -100])[device[row]]
         + np.where((time[row] % shop.DAY) // 3600 >= 18, 200, 0)

@@ -8,6 +8,7 @@ Only integers are involved, so the same rows come out on every machine.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -27,39 +28,75 @@ _NORMAL: Int64 = np.array(
 
 def draw(seed: int, name: str, *counters: NDArray[np.integer] | int) -> UInt64:
     """64 random bits for each element of the broadcast ``counters``, from the stream ``name``."""
-    state = _mix(np.array([seed ^ (zlib.crc32(name.encode()) << 32)], dtype=np.uint64))
+    state = stream(seed, name)
     for counter in counters:
-        state = _mix(state ^ _mix(np.atleast_1d(np.asarray(counter)).astype(np.uint64)))
+        state = follow(state, mixed(counter))
     return state
+
+
+def stream(seed: int, name: str) -> UInt64:
+    """Where the draws of a stream begin. ``draw(seed, name, a, b)`` is
+    ``follow(follow(stream(seed, name), mixed(a)), mixed(b))``, whose parts many draws can share."""
+    return _mix(np.array([seed ^ (zlib.crc32(name.encode()) << 32)], dtype=np.uint64))
+
+
+def mixed(counter: NDArray[np.integer] | int) -> UInt64:
+    """The bits of a counter, as :func:`follow` takes them."""
+    return _mix(np.atleast_1d(np.asarray(counter)).astype(np.uint64))
+
+
+def follow(state: UInt64, counter: UInt64) -> UInt64:
+    """The draws that come after ``state`` for each of the :func:`mixed` counters."""
+    return _mix(state ^ counter)
 
 
 def below(bits: UInt64, bound: int) -> Int64:
     """Uniform integers in ``[0, bound)``; ``bound`` is far below 2**32."""
-    return ((bits >> np.uint64(32)) * np.uint64(bound) >> np.uint64(32)).astype(np.int64)
+    drawn = bits >> np.uint64(32)
+    drawn *= np.uint64(bound)
+    drawn >>= np.uint64(32)
+    return drawn.view(np.int64)
+
+
+def one_in(bits: UInt64, bound: int) -> NDArray[np.bool_]:
+    """Where :func:`below` is 0, in one step."""
+    return bits < np.uint64(-(-(2**32) // bound) << 32)
 
 
 def normal(bits: UInt64) -> Int64:
     """Standard normal draws in thousandths."""
-    return _NORMAL[(bits >> np.uint64(52)).astype(np.int64)]
+    return np.take(_NORMAL, (bits >> np.uint64(52)).view(np.int64))
 
 
-def choose(bits: UInt64, cumulative: UInt64) -> Int64:
-    """Indices drawn with the weights whose :func:`cumulative_weights` are given."""
-    return np.searchsorted(cumulative, bits >> np.uint64(32), side="right").astype(np.int64)
+class Weights:
+    """Weights as rising thresholds in ``[0, 2**32]``, and what :func:`choose` finds for each of the
+    first 16 bits of a draw: an index, or -1 where the other bits decide."""
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        total, rising, thresholds = sum(weights), 0.0, []
+        for weight in weights:
+            rising += weight
+            thresholds.append(round(rising / total * 2**32))
+        self.thresholds: UInt64 = np.array(thresholds, dtype=np.uint64)
+        edges = np.arange(2**16 + 1, dtype=np.uint64) << np.uint64(16)
+        first = np.searchsorted(self.thresholds, edges[:-1], side="right")
+        last = np.searchsorted(self.thresholds, edges[1:] - np.uint64(1), side="right")
+        self.known: Int64 = np.where(first == last, first, -1)
 
 
-def cumulative_weights(weights: list[float]) -> UInt64:
-    """Weights as rising thresholds in ``[0, 2**32]``, for :func:`choose`."""
-    total, rising, thresholds = sum(weights), 0.0, []
-    for weight in weights:
-        rising += weight
-        thresholds.append(round(rising / total * 2**32))
-    return np.array(thresholds, dtype=np.uint64)
+def choose(bits: UInt64, weights: Weights) -> Int64:
+    """Indices drawn with the probabilities that ``weights`` give."""
+    index = np.take(weights.known, (bits >> np.uint64(48)).view(np.int64))
+    open_ = index < 0
+    index[open_] = np.searchsorted(weights.thresholds, bits[open_] >> np.uint64(32), side="right")
+    return index
 
 
 def _mix(state: UInt64) -> UInt64:
-    with np.errstate(over="ignore"):
-        state = state + _GAMMA
-        state = (state ^ (state >> np.uint64(30))) * _MIX1
-        state = (state ^ (state >> np.uint64(27))) * _MIX2
-    return state ^ (state >> np.uint64(31))
+    state = state + _GAMMA  # a new array; what follows is in place
+    state ^= state >> np.uint64(30)
+    state *= _MIX1
+    state ^= state >> np.uint64(27)
+    state *= _MIX2
+    state ^= state >> np.uint64(31)
+    return state
