@@ -40,6 +40,7 @@ class Shop:
     root: Path
     start: int  # the first second, since 1970 in UTC
     days: int
+    seed: int
     shards: int
 
     @property
@@ -82,7 +83,7 @@ def simulate(
     """
     root = folder or PROJECT_ROOT / "data" / "shop" / _key(config)
     ranges = list(shard_ranges(config))
-    shop = Shop(root, start_second(config), config.days, len(ranges))
+    shop = Shop(root, start_second(config), config.days, config.seed, len(ranges))
     if not shop.items.exists():
         with atomic_path(shop.items) as temporary:
             pq.write_table(simulation.item_table(config), temporary, **_PARQUET)

@@ -1,0 +1,186 @@
+"""The shop's features as somebody writes them for one machine and one library: what
+`benchmarks/scale.py` sets ours beside. Each reads `shop/`, a simulated shop, writes `target`, and
+gives the same rows and columns in the same order as ours."""
+
+from __future__ import annotations
+
+SQL = """\
+copy (
+with priced as (
+    select item, category, list_price_cents, dense_rank() over (order by category) as shelf,
+        sum(list_price_cents) over (partition by category)::bigint as total,
+        count(*) over (partition by category) as n
+    from '{shop}/items.parquet'
+), ware as (
+    select item, category, list_price_cents, shelf, total / n as category_price,
+        (2000 * list_price_cents * n + total) // (2 * total) as ratio
+    from priced
+), shown as (
+    select i.*, (i.time - {start}) // 86400 as day,
+        w.category, w.list_price_cents, w.shelf, w.category_price, w.ratio
+    from '{shop}/impressions/*.parquet' i join ware w using (item)
+), item_days as (
+    select item, day, count(*) as n, sum(click) as clicks from shown group by all
+), item_past as (
+    select item, day, coalesce(sum(n) over past, 0) as item_shown,
+        coalesce(sum(clicks) over past, 0) as item_clicks
+    from item_days
+    window past as (partition by item order by day
+        rows between unbounded preceding and 1 preceding)
+), visits as (
+    select user, time, count(*) as n, sum(click) as clicks, sum(ratio * click) as ratios
+    from shown group by all
+), user_past as (
+    select user, time, coalesce(sum(n) over past, 0) as user_shown,
+        coalesce(sum(clicks) over past, 0) as user_clicks,
+        sum(ratios) over past as user_clicked_ratio, max(time) over past as user_last
+    from visits
+    window past as (partition by user order by time
+        range between unbounded preceding and 1 preceding)
+), tastes as (
+    select user, shelf, time, count(*) as n, sum(click) as clicks from shown group by all
+), taste_past as (
+    select user, shelf, time, coalesce(sum(n) over past, 0) as taste_shown,
+        coalesce(sum(clicks) over past, 0) as taste_clicks
+    from tastes
+    window past as (partition by user, shelf order by time
+        range between unbounded preceding and 1 preceding)
+)
+select user, visit, position, user * 65536 + visit as slate, day, item, click,
+    price_cents::double as price,
+    (1 - price_cents / list_price_cents)::double as discount,
+    (list_price_cents / category_price)::double as relative_price,
+    ((time % 86400) // 3600)::double as hour,
+    ((time // 86400 + 3) % 7)::double as weekday,
+    device, segment, category,
+    (day - joined_day)::double as tenure_days,
+    user_shown::double as user_shown,
+    (user_clicks + 1) / (user_shown + 12) as user_rate,
+    user_clicked_ratio / nullif(user_clicks, 0) / 1000 as user_price_ratio,
+    (time - user_last) / 86400 as user_days_since,
+    taste_shown::double as taste_shown,
+    (taste_clicks + 1) / (taste_shown + 12) as taste_rate,
+    (taste_clicks + 1) / (taste_shown + 12) / ((user_clicks + 1) / (user_shown + 12)) as taste_lift,
+    item_shown::double as item_shown,
+    (item_clicks + 1) / (item_shown + 12) as item_rate
+from shown
+join '{shop}/users/*.parquet' using (user)
+join item_past using (item, day)
+join user_past using (user, time)
+join taste_past using (user, shelf, time)
+order by user, visit, position
+) to '{target}' (format parquet, compression zstd)
+"""
+
+DUCKDB = """\
+import sys
+import duckdb
+shop, target, start, threads, query = sys.argv[1:6]
+duckdb.execute(f"set threads = {threads}")
+duckdb.execute(query.format(shop=shop, target=target, start=start))
+"""
+
+POLARS = """\
+import os, sys
+shop, target, start, threads = sys.argv[1:5]
+os.environ["POLARS_MAX_THREADS"] = threads
+import polars as pl
+c = pl.col
+price = c("list_price_cents")
+items = pl.scan_parquet(f"{shop}/items.parquet").with_columns(
+    total=price.sum().over("category"), n=pl.len().over("category"),
+).select("item", "category", price, category_price=c("total") / c("n"),
+    ratio=(2000 * price * c("n").cast(pl.Int64) + c("total")) // (2 * c("total")))
+shown = pl.scan_parquet(f"{shop}/impressions/*.parquet").with_columns(
+    day=(c("time") - int(start)) // 86400).join(items, on="item")
+
+def past(keys, order, **sums):
+    by = shown.group_by(*keys, order).agg(**sums).sort(*keys, order)
+    return by.with_columns(
+        (c(name).cum_sum().over(keys) - c(name)).alias(name) for name in sums)
+
+counts = {"shown": pl.len().cast(pl.Int64), "clicks": c("click").sum()}
+def named(of, **more):
+    return {f"{of}_{name}": value for name, value in counts.items()} | more
+item = past(["item"], "day", **named("item"))
+user = past(["user"], "time", **named("user", ratios=(c("ratio") * c("click")).sum()))
+user = user.with_columns(user_last=c("time").shift(1).over("user"))
+taste = past(["user", "category"], "time", **named("taste"))
+
+def rate(of):
+    return (c(f"{of}_clicks") + 1) / (c(f"{of}_shown") + 12)
+f = pl.Float64
+(
+    shown.join(pl.scan_parquet(f"{shop}/users/*.parquet"), on="user")
+    .join(item, on=["item", "day"])
+    .join(user, on=["user", "time"])
+    .join(taste, on=["user", "category", "time"])
+    .select(
+        "user", "visit", "position", (c("user") * 65536 + c("visit")).alias("slate"),
+        "day", "item", "click",
+        price=c("price_cents").cast(f), discount=1 - c("price_cents") / price,
+        relative_price=price / c("category_price"),
+        hour=((c("time") % 86400) // 3600).cast(f), weekday=((c("time") // 86400 + 3) % 7).cast(f),
+        device="device", segment="segment", category="category",
+        tenure_days=(c("day") - c("joined_day")).cast(f),
+        user_shown=c("user_shown").cast(f), user_rate=rate("user"),
+        user_price_ratio=pl.when(c("user_clicks") > 0)
+            .then(c("ratios") / c("user_clicks") / 1000),
+        user_days_since=(c("time") - c("user_last")) / 86400,
+        taste_shown=c("taste_shown").cast(f), taste_rate=rate("taste"),
+        taste_lift=rate("taste") / rate("user"),
+        item_shown=c("item_shown").cast(f), item_rate=rate("item"),
+    )
+    .sort("user", "visit", "position")
+    .sink_parquet(target, compression="zstd")
+)
+"""
+
+PANDAS = """\
+import sys
+import pandas as pd
+shop, target, start, threads = sys.argv[1:5]
+items = pd.read_parquet(f"{shop}/items.parquet")
+price = items.groupby("category").list_price_cents
+total, n = price.transform("sum"), price.transform("size")
+items["category_price"] = total / n
+items["ratio"] = (2000 * items.list_price_cents * n + total) // (2 * total)
+t = pd.read_parquet(f"{shop}/impressions").merge(items, on="item")
+t = t.merge(pd.read_parquet(f"{shop}/users"), on="user")
+t["day"] = (t.time - int(start)) // 86400
+t["ratio"] *= t.click
+
+def past(of, keys, order, **more):
+    by = t.groupby([*keys, order], sort=True).agg(
+        **{f"{of}_shown": ("click", "size"), f"{of}_clicks": ("click", "sum")}, **more)
+    return (by.groupby(level=keys).cumsum() - by).reset_index()
+
+t = t.merge(past("item", ["item"], "day"), on=["item", "day"])
+user = past("user", ["user"], "time", ratios=("ratio", "sum"))
+user["user_last"] = user.groupby("user").time.shift(1)
+t = t.merge(user, on=["user", "time"])
+t = t.merge(past("taste", ["user", "category"], "time"), on=["user", "category", "time"])
+
+def rate(of):
+    return (t[f"{of}_clicks"] + 1) / (t[f"{of}_shown"] + 12)
+t = t.assign(
+    slate=t.user * 65536 + t.visit, price=t.price_cents.astype(float),
+    discount=1 - t.price_cents / t.list_price_cents,
+    relative_price=t.list_price_cents / t.category_price,
+    hour=(t.time % 86400 // 3600).astype(float), weekday=((t.time // 86400 + 3) % 7).astype(float),
+    tenure_days=(t.day - t.joined_day).astype(float),
+    user_rate=rate("user"),
+    user_price_ratio=t.ratios / t.user_clicks.where(t.user_clicks > 0) / 1000,
+    user_days_since=(t.time - t.user_last) / 86400,
+    taste_rate=rate("taste"), taste_lift=rate("taste") / rate("user"), item_rate=rate("item"),
+)
+for name in ("user_shown", "taste_shown", "item_shown"):
+    t[name] = t[name].astype(float)
+t = t.sort_values(["user", "visit", "position"])
+t[[
+    "user", "visit", "position", "slate", "day", "item", "click", "price", "discount",
+    "relative_price", "hour", "weekday", "device", "segment", "category", "tenure_days",
+    "user_shown", "user_rate", "user_price_ratio", "user_days_since", "taste_shown", "taste_rate",
+    "taste_lift", "item_shown", "item_rate",
+]].to_parquet(target, compression="zstd", index=False)
+"""
