@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from {{cookiecutter.package_name}} import features
-from {{cookiecutter.package_name}}.config import Config, FeaturesConfig, load_config
+from {{cookiecutter.package_name}}.config import Config, EngineConfig, FeaturesConfig, load_config
 from {{cookiecutter.package_name}}.data import shop as simulated
 from {{cookiecutter.package_name}}.errors import UserError
 from {{cookiecutter.package_name}}.features import shop
@@ -65,10 +65,16 @@ def test_a_feature_that_looks_ahead_is_caught(
         features.check_past(small_config)
 
 
-def test_threads_do_not_change_a_byte(small_shop: simulated.Shop, tmp_path: Path) -> None:
-    one = shop.build_shards(small_shop, shop.FEATURES, tmp_path / "one", threads=1)
-    four = shop.build_shards(small_shop, shop.FEATURES, tmp_path / "four", threads=4)
-    assert [sha256(p) for p in one] == [sha256(p) for p in four]
+def test_workers_and_memory_do_not_change_a_byte(
+    small_shop: simulated.Shop, tmp_path: Path
+) -> None:
+    ways = [EngineConfig(), EngineConfig(workers=1, memory=400)]
+    built = [
+        shop.build_shards(small_shop, shop.FEATURES, tmp_path / str(number), engine)
+        for number, engine in enumerate(ways)
+    ]
+    one, other = [[sha256(file) for file in files] for files in built]
+    assert one == other
 
 
 def test_patterns_choose_features() -> None:

@@ -55,5 +55,5 @@ def check_past(config: Config) -> str:
     if isinstance(config.data, ShopConfig):
         from .past import check_shop
 
-        return check_shop(config.data, config.training.threads)
+        return check_shop(config.data)
     return "Each feature is a column of the same row: none is computed from other rows."

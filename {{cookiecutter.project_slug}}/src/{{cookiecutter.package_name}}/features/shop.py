@@ -1,8 +1,13 @@
 """Point-in-time features of the shop: what was known when an item was shown, and nothing later.
 
 The past of a user is every visit before this one; the past of an item is every day before this
-one. Features are Ibis expressions, so the same declaration runs on other engines. They are built
-shard by shard; the only thing that crosses shards is the small table of items by day.
+one. Features are Ibis expressions of tables, wherever these lie, so one declaration runs on any
+engine that Ibis speaks to. Division is of floating numbers, and all that is summed are integers:
+no engine, and no order in which it adds, makes another number of them.
+
+With DuckDB, which needs no server, they are built shard by shard; the only thing that crosses
+shards is the small table of items by day. An engine that has a module in ``backends/`` gets whole
+tables instead.
 """
 
 from __future__ import annotations
@@ -10,20 +15,34 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import ibis
 import pandas as pd
 
-from ..config import PROJECT_ROOT, Config, ShopConfig
+from ..config import PROJECT_ROOT, Config, EngineConfig, ShopConfig
 from ..data import shop as simulated
 from ..data.examples import Examples, Schema
+from ..engines import open_engine
 from ..progress import track
-from ..runs.files import atomic_path, sha256
+from ..runs.files import sha256
+from . import shards
 from .contract import shop_contract
 from .declared import Feature, select
+from .shards import (
+    PYTHON,
+    Limits,
+    Part,
+    connected,
+    few,
+    rows_of,
+    sampled,
+    spill_folder,
+    write_rows,
+)
 
 # A rate counts as if seen this often at the average before anything else is known of it.
 PRIOR_CLICKS, PRIOR_SHOWN = 1, 12
@@ -75,7 +94,7 @@ def build(config: Config) -> Examples:
     chosen = select([feature.name for feature in FEATURES], config.features)
     features = [feature for feature in FEATURES if feature.name in chosen]
     folder = PROJECT_ROOT / "data" / "features" / _key(shop, features)
-    files = build_shards(shop, features, folder, config.training.threads)
+    files = build_shards(shop, features, folder, config.engine)
     frame = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
     meaning = {feature.name: feature.why for feature in features}
     made = schema(features)
@@ -107,90 +126,175 @@ def schema(features: list[Feature]) -> Schema:
     )
 
 
+@dataclass(frozen=True)
+class ShardJob:
+    """What a worker needs to know to build the features of one shard; plain values, no tables."""
+
+    start: int
+    items: Path
+    users: Path
+    impressions: Path
+    history: Path
+    features: tuple[str, ...]
+    out: Path
+    seed: int
+    share: float
+    limits: Limits
+
+
 def build_shards(
-    shop: simulated.Shop, features: list[Feature], folder: Path, threads: int = 1
+    shop: simulated.Shop,
+    features: list[Feature],
+    folder: Path,
+    engine: EngineConfig | None = None,
+    share: float = 1.0,
 ) -> list[Path]:
     """One Parquet file of features for each shard of users, ordered by :data:`KEY`.
 
     Columns: the key, ``slate`` (one visit of one user), ``day``, ``item``, ``click`` and the
-    features. What is there already is kept, so a killed build goes on where it stopped.
+    features. With ``share`` below 1 only for that share of the users, always the same ones; what is
+    known of an item is known from all users. What is there already is kept, so a killed build goes
+    on where it stopped. The bytes do not depend on ``engine``.
+
+    Raises:
+        UserError: what the engine needs is not there, or a file cannot be written.
     """
-    engine = ibis.duckdb.connect(threads=threads)
-    stats = folder / "items.parquet"
-    if not stats.exists():
-        _write(engine, item_history(engine, shop), ["item", "day"], stats)
-    files = []
-    for users, impressions in track(
-        list(zip(shop.users, shop.impressions, strict=True)), "building features"
-    ):
-        file = folder / impressions.name
-        if not file.exists():
-            table = shard(engine, shop, users, impressions, stats, features)
-            _write(engine, table, KEY, file)
-        files.append(file)
-    engine.disconnect()
-    return files
+    engine = engine or EngineConfig()
+    parts = [
+        Part(users, shown, folder / shown.name)
+        for users, shown in zip(shop.users, shop.impressions, strict=True)
+    ]
+    missing = [part for part in parts if not part.out.exists()]
+    backend = find_backend(engine.name)
+    if missing and backend is not None:
+        backend.build(shop, features, missing, folder, engine, share)
+    elif missing:
+        with spill_folder(folder) as spill:
+            _build_missing(shop, features, missing, folder, engine, share, spill)
+    return [part.out for part in parts]
 
 
-def item_history(engine: Any, shop: simulated.Shop) -> Any:
-    """For each item and day: how often it was shown and clicked on all days before."""
-    items = engine.read_parquet(str(shop.items))
-    shown = engine.read_parquet([str(path) for path in shop.impressions])
+def _build_missing(
+    shop: simulated.Shop,
+    features: list[Feature],
+    missing: list[Part],
+    folder: Path,
+    engine: EngineConfig,
+    share: float,
+    spill: Path,
+) -> None:
+    """By DuckDB, in the processes of an engine where there is enough to do for them."""
+    history = folder / "items.parquet"
+    if not history.exists():
+        everything = Limits(engine.memory - PYTHON, engine.workers, spill)
+        with connected(everything) as duckdb:
+            shown = duckdb.read_parquet([str(path) for path in shop.impressions])
+            table = item_history(duckdb.read_parquet(str(shop.items)), shown, shop.start)
+            write_rows(history, rows_of(duckdb, table.order_by(["item", "day"])))
+    inline = len(missing) == 1 or engine.workers == 1 or (engine.name == "local" and few(missing))
+    workers = 1 if inline else engine.workers
+    names = tuple(feature.name for feature in features)
+    jobs = [
+        ShardJob(
+            shop.start,
+            shop.items,
+            part.users,
+            part.impressions,
+            history,
+            names,
+            part.out,
+            shop.seed,
+            share,
+            Limits(engine.memory // workers - PYTHON, 1, spill),
+        )
+        for part in missing
+    ]
+    if inline:
+        for job in track(jobs, "building features"):
+            build_shard(job)
+    else:
+        with open_engine(engine) as opened:
+            opened.map(build_shard, jobs, "building features")
+
+
+def build_shard(job: ShardJob) -> None:
+    """Build and write the features of one shard; done twice it leaves the same file."""
+    declared = {feature.name: feature for feature in FEATURES}
+    with connected(job.limits) as duckdb:
+        users = duckdb.create_table("users", sampled(job.users, job.seed, job.share), temp=True)
+        impressions = duckdb.read_parquet(str(job.impressions))
+        if job.share < 1:
+            impressions = impressions.semi_join(users, "user")
+        table = feature_table(
+            users,
+            duckdb.read_parquet(str(job.items)),
+            impressions,
+            duckdb.read_parquet(str(job.history)),
+            job.start,
+            [declared[name] for name in job.features],
+        )
+        write_rows(job.out, rows_of(duckdb, table.order_by(KEY)))
+
+
+def item_history(items: Any, impressions: Any, start: int) -> Any:
+    """For each item and day: how often it was shown and clicked on all days before.
+
+    There is a row for each item on each day that anything was shown, and on the day after each.
+    ``start`` is the first second of day 0.
+    """
     by_day = (
-        shown.mutate(day=(shown.time - shop.start) // simulated.DAY)
+        impressions.select("item", "click", day=(impressions.time - start) // simulated.DAY)
         .group_by(["item", "day"])
-        .aggregate(shown=lambda t: t.count(), clicks=lambda t: t.click.sum().cast("int64"))
+        .aggregate(shown=lambda t: t.count(), clicks=lambda t: t.click.sum())
     )
-    days = ibis.range(shop.days).unnest().name("day").as_table()
-    grid = items.select("item").cross_join(days)
-    full = grid.left_join(by_day, ["item", "day"]).select(
-        "item",
-        "day",
-        shown=lambda t: t.shown.fill_null(0),
-        clicks=lambda t: t.clicks.fill_null(0),
+    days = by_day.select("day")
+    days = days.union(days.select(day=days.day + 1), distinct=True)
+    full = (
+        items.select("item")
+        .cross_join(days)
+        .left_join(by_day, ["item", "day"])
+        .select(
+            "item",
+            "day",
+            shown=lambda t: t.shown.fill_null(0),
+            clicks=lambda t: t.clicks.fill_null(0),
+        )
     )
     before = ibis.window(group_by="item", order_by="day", preceding=(None, 1))
     return full.select(
-        item="item",
-        day=lambda t: t.day.cast("int64"),
-        item_shown=lambda t: t.shown.sum().over(before).fill_null(0).cast("int64"),
-        item_clicks=lambda t: t.clicks.sum().over(before).fill_null(0).cast("int64"),
+        "item",
+        "day",
+        item_shown=lambda t: t.shown.sum().over(before).fill_null(0),
+        item_clicks=lambda t: t.clicks.sum().over(before).fill_null(0),
     )
 
 
-def shard(
-    engine: Any,
-    shop: simulated.Shop,
-    users: Path,
-    impressions: Path,
-    stats: Path,
-    features: list[Feature],
+def feature_table(
+    users: Any, items: Any, impressions: Any, history: Any, start: int, features: list[Feature]
 ) -> Any:
-    """The features of one shard, as an expression."""
-    items = engine.read_parquet(str(shop.items))
-    items = items.mutate(category_price=items.list_price_cents.mean().over(group_by="category"))
-    shown = engine.read_parquet(str(impressions))
-    shown = shown.mutate(
-        day=(shown.time - shop.start) // simulated.DAY, slate=shown.user * 65_536 + shown.visit
-    )
+    """The features of ``impressions``, as an expression of tables that lie on one engine.
+
+    Args:
+        users: ``user``, ``segment``, ``joined_day``.
+        items: ``item``, ``category``, ``list_price_cents``; all there are.
+        impressions: what the users were shown, all of it: it is their past as well.
+        history: as :func:`item_history` makes it.
+        start: the first second of day 0.
+        features: which, in the order of the columns.
+    """
+    items = _priced(items)
     table = (
-        shown.join(items, "item")
-        .join(engine.read_parquet(str(users)), "user")
-        .join(engine.read_parquet(str(stats)), ["item", "day"])
+        impressions.mutate(
+            day=(impressions.time - start) // simulated.DAY,
+            slate=impressions.user * 65_536 + impressions.visit,
+        )
+        .join(items, "item")
+        .join(users, "user")
+        .join(history, ["item", "day"])
+        .join(_user_past(impressions, items), ["user", "time"])
+        .join(_taste_past(impressions, items), ["user", "shelf", "time"])
     )
-    # Ratios in thousandths: sums of integers do not depend on their order.
-    table = table.mutate(ratio=(1000 * table.list_price_cents / table.category_price).cast("int64"))
-    # By time, not by row: items of one slate were shown at once and know nothing of each other.
-    before = ibis.range_window(group_by="user", order_by="time", preceding=(None, 1))
-    taste = ibis.range_window(group_by=["user", "category"], order_by="time", preceding=(None, 1))
-    table = table.mutate(
-        user_shown=table.count().over(before),
-        user_clicks=table.click.sum().over(before).fill_null(0).cast("int64"),
-        user_clicked_ratio=(table.ratio * table.click).sum().over(before).cast("int64"),
-        user_last=table.time.max().over(before),
-        taste_shown=table.count().over(taste),
-        taste_clicks=table.click.sum().over(taste).fill_null(0).cast("int64"),
-    )
+    table = table.mutate(**{name: table[name].fill_null(0) for name in _COUNTS})
     keep = [*KEY, "slate", "day", "item", "click"]
     return table.select(
         **{name: table[name] for name in keep},
@@ -202,10 +306,82 @@ def shard(
     )
 
 
-def _write(engine: Any, table: Any, order: list[str], path: Path) -> None:
-    """Rows in a stated order: without it the bytes of a file change from run to run."""
-    with atomic_path(path) as temporary:
-        engine.to_parquet(table.order_by(order), temporary, compression="zstd")
+_COUNTS = ("user_shown", "user_clicks", "taste_shown", "taste_clicks")
+
+
+def _priced(items: Any) -> Any:
+    """Items with what their category costs, and the category's number: cheaper to join by."""
+    same = ibis.window(group_by="category")
+    items = items.mutate(
+        total=items.list_price_cents.sum().over(same),
+        count=items.item.count().over(same),
+        shelf=ibis.dense_rank().over(order_by=items.category),
+    )
+    return items.select(
+        "item",
+        "category",
+        "list_price_cents",
+        "shelf",
+        category_price=items.total / items["count"],
+        # Price over the category's average in thousandths, rounded: integers can be summed.
+        ratio=(2000 * items.list_price_cents * items["count"] + items.total) // (2 * items.total),
+    )
+
+
+def _user_past(impressions: Any, items: Any) -> Any:
+    """For each user and moment of a visit: what was shown to, and clicked by the user before.
+
+    Items of one slate were shown at once and know nothing of each other, so moments are enough: a
+    tenth of the rows or less.
+    """
+    by_time = (
+        impressions.select("user", "time", "item", "click")
+        .join(items.select("item", "ratio"), "item")
+        .group_by(["user", "time"])
+        .aggregate(
+            shown=lambda t: t.count(),
+            clicks=lambda t: t.click.sum(),
+            ratios=lambda t: (t.ratio * t.click).sum(),
+        )
+    )
+    past = ibis.window(group_by="user", order_by="time", preceding=(None, 1))
+    return by_time.select(
+        "user",
+        "time",
+        user_shown=by_time.shown.sum().over(past),
+        user_clicks=by_time.clicks.sum().over(past),
+        user_clicked_ratio=by_time.ratios.sum().over(past),
+        user_last=by_time.time.max().over(past),
+    )
+
+
+def _taste_past(impressions: Any, items: Any) -> Any:
+    """For each user, category and moment: what of it was shown and clicked before."""
+    by_time = (
+        impressions.select("user", "time", "item", "click")
+        .join(items.select("item", "shelf"), "item")
+        .group_by(["user", "shelf", "time"])
+        .aggregate(shown=lambda t: t.count(), clicks=lambda t: t.click.sum())
+    )
+    past = ibis.window(group_by=["user", "shelf"], order_by="time", preceding=(None, 1))
+    return by_time.select(
+        "user",
+        "shelf",
+        "time",
+        taste_shown=by_time.shown.sum().over(past),
+        taste_clicks=by_time.clicks.sum().over(past),
+    )
+
+
+def find_backend(name: str) -> Any:
+    """The module of ``backends/`` for an engine that takes whole tables; None for the others."""
+    module = f"{__package__}.backends.{name}"
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name not in (module, f"{__package__}.backends"):
+            raise
+        return None
 
 
 def _inputs(shop: simulated.Shop) -> dict[Path, int]:
@@ -215,9 +391,10 @@ def _inputs(shop: simulated.Shop) -> dict[Path, int]:
     return {file: pq.read_metadata(file).num_rows for file in files}
 
 
-def _key(shop: simulated.Shop, features: list[Feature]) -> str:
-    """The folder's name: another shop, set of features or version of this code makes another."""
-    code = [sha256(Path(__file__)), sha256(Path(simulated.__file__))]
-    content = [str(shop.root.name), asdict(shop), [f.name for f in features], code]
+def _key(shop: simulated.Shop, features: list[Feature], share: float = 1.0) -> str:
+    """The folder's name: another shop, set of share or version of this code makes one."""
+    modules = (__file__, simulated.__file__, shards.__file__)
+    code = [sha256(Path(module)) for module in modules]
+    content = [str(shop.root.name), asdict(shop), [f.name for f in features], share, code]
     digest = hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()
     return f"{shop.root.name}-{digest[:10]}"
