@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pkgutil
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from .. import (
@@ -26,7 +28,7 @@ from .gate import Context, Gate
 from .rules import Finding, Rule
 
 # The order in which they mend: what is stripped first need not be brought in step.
-GATES: tuple[Gate, ...] = (
+_ORDERED: tuple[Gate, ...] = (
     outputs.GATE,
     layout.GATE,
     pairs.GATE,
@@ -37,6 +39,16 @@ GATES: tuple[Gate, ...] = (
     configs.GATE,
     jobs.GATE,
     project.GATE,
+)
+# Then those of all other modules here, such as a stage adds.
+_FOUND = [
+    import_module(f"..{each.name}", __package__)
+    for each in pkgutil.iter_modules([str(Path(__file__).parents[1])])
+    if each.name not in ("__main__", "core")
+]
+GATES: tuple[Gate, ...] = (
+    *_ORDERED,
+    *(module.GATE for module in _FOUND if module.GATE not in _ORDERED),
 )
 RULES: tuple[Rule, ...] = tuple(
     sorted(

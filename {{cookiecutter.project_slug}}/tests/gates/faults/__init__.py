@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from ..planting import Fault
-from . import configs, exceptions, hygiene, layout, learning, pairing, project, reproducible
+import pkgutil
+from importlib import import_module
 
-FAULTS: tuple[Fault, ...] = (
-    *layout.FAULTS,
-    *reproducible.FAULTS,
-    *hygiene.FAULTS,
-    *pairing.FAULTS,
-    *learning.FAULTS,
-    *configs.FAULTS,
-    *project.FAULTS,
-    *exceptions.FAULTS,
+from ..planting import Fault
+
+FAULTS: tuple[Fault, ...] = tuple(
+    fault
+    for module in pkgutil.iter_modules(__path__)
+    for fault in import_module(f".{module.name}", __package__).FAULTS
 )
