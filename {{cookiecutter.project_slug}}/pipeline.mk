@@ -6,3 +6,13 @@ steps: setup  ## write dvc.yaml as conf/steps.yaml declares
 
 reproduce: steps  ## run the steps whose code, data or parameters have changed; ARGS="train"
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" dvc repro $(ARGS)
+.PHONY: promote track ui
+
+track: setup  ## send runs to MLflow that wait to be sent; ARGS=status tells which
+	@$(PYTHON) -m $(PACKAGE).tracking $(ARGS)
+
+ui: setup  ## MLflow's pages in a browser, fetched the first time
+	@UV=$(UV) $(PYTHON) -m $(PACKAGE).tracking ui $(ARGS)
+
+promote: setup  ## champion and challenger; ARGS="champion latest"
+	@$(PYTHON) -m $(PACKAGE).promote $(ARGS)

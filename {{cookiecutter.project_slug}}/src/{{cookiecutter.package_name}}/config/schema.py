@@ -203,7 +203,7 @@ class Section:
     name here, ``TrackingConfig`` of ``tracking.py``; a ``BOUNDS`` beside it is as the one below."""
 
     def run_ended(self, folder: Path) -> None:
-        """Called when a run has succeeded, with its folder."""
+        """Called when a run has ended, however it did, with its folder. Must not fail."""
 
 
 DataConfig = ShopConfig | TableConfig

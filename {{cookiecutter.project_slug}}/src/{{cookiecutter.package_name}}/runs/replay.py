@@ -365,6 +365,7 @@ def _run(
     if args.threads:
         environment["OMP_NUM_THREADS"] = str(args.threads)
     environment["RUNS_DIR"] = str(runs)
+    environment["TRACKING"] = "none"  # it is no run of its own
     environment["PYTHONPATH"] = str(tree.project / "src")
     command = [str(python), "-m", f"{PACKAGE}.{kind}", *overrides]
     _say("running", " ".join(["python", *command[1:]]))

@@ -158,8 +158,6 @@ def open_run(kind: str, config: Config) -> Iterator[Run]:
                 yield run
                 run.save(SUCCEEDED)
                 _tell_job(run.id)
-                for section in config.stage.values():
-                    section.run_ended(path)
             except (KeyboardInterrupt, SystemExit) as error:
                 run.save(INTERRUPTED, type(error).__name__)
                 told = True
@@ -180,6 +178,9 @@ def open_run(kind: str, config: Config) -> Iterator[Run]:
             locks.release(runs_folder() / OPEN / path.name, lock)
         else:  # it could not be written down, such as on a full disk: `settle` will
             locks.let_go(lock)
+        if told and path.is_dir():
+            for section in config.stage.values():
+                section.run_ended(path)
 
 
 def settle() -> list[str]:
