@@ -1,12 +1,11 @@
 # What the stage `pipeline` adds to the Makefile.
-.PHONY: steps reproduce
+.PHONY: steps reproduce promote track ui
 
 steps: setup  ## write dvc.yaml as conf/steps.yaml declares
 	@$(PYTHON) -m $(PACKAGE).steps dvc
 
 reproduce: steps  ## run the steps whose code, data or parameters have changed; ARGS="train"
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" dvc repro $(ARGS)
-.PHONY: promote track ui
 
 track: setup  ## send runs to MLflow that wait to be sent; ARGS=status tells which
 	@$(PYTHON) -m $(PACKAGE).tracking $(ARGS)
