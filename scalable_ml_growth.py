@@ -393,20 +393,26 @@ def bring(project: Project, template: Template, arguments: argparse.Namespace) -
             "The template had no git history when the project was made. Say which version it "
             "was: FROM=tag-or-commit"
         )
-    old = template.commit(start)
+    try:
+        old = template.commit(start)
+    except Refusal as refusal:
+        if arguments.start:
+            raise
+        raise Refusal(
+            f"The project was made from {start[:7]}, which {template.source()} does not have. "
+            "Say where it is: TEMPLATE=path-or-url"
+        ) from refusal
     stage = arguments.stage
     # A larger stage is a change of its own; it does not bring another version along.
-    new = template.commit(arguments.version or (old if stage else "HEAD"))
+    new = template.commit(arguments.version or ("HEAD" if stage is None else old))
     answers = dict(record.answers)
-    if stage:
+    if stage is not None:
         answers["stage"] = larger(template, new, record.answers.get("stage"), stage)
     if new == record.commit and answers == record.answers and template.source() == record.source:
         print(f"Nothing to do: this is {template.name(new)} already.")
         return 0
     if record.dirty and not arguments.start:
-        print(
-            "Note: the project was made from a template with uncommitted changes; they count as yours."
-        )
+        print("Note: the template held uncommitted changes at that time; they count as yours.")
 
     answers = answered(template, new, answers)
     fresh = template.made(new, answers)
@@ -493,6 +499,12 @@ def main(given: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if given is None else given
     if given[:1] in (["make"], ["ask"]):
         return in_child(*given)
+    with tempfile.TemporaryDirectory() as scratch:
+        return run(given, Path.cwd(), Template(Path(__file__).resolve().parent, Path(scratch)))
+
+
+def run(given: Sequence[str], folder: Path, template: Template) -> int:
+    """Do what a command line says for the project in a folder; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(required=True, metavar="grow | update")
     grow = commands.add_parser("grow", help="take the project to a larger stage")
@@ -500,21 +512,17 @@ def main(given: Sequence[str] | None = None) -> int:
     update = commands.add_parser("update", help="bring another version of the template")
     update.set_defaults(stage=None)
     for command in (grow, update):
-        command.add_argument("--version", help="tag, branch or commit; the newest")
+        command.add_argument("--version", help="tag, branch or commit; else the newest, to update")
         command.add_argument("--from", dest="start", help="the version it was made from")
     arguments = parser.parse_args(given)
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            template = Template(Path(__file__).resolve().parent, Path(scratch))
-            return bring(Project.at(Path.cwd()), template, arguments)
+        return bring(Project.at(folder), template, arguments)
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(
-            f"\nInterrupted. If `git status` shows changes, the way back: `{WAY_BACK}`",
-            file=sys.stderr,
-        )
+        print("\nInterrupted. Where `git status` shows changes,", file=sys.stderr)
+        print(f"the way back: `{WAY_BACK}`", file=sys.stderr)
         return 130
 
 

@@ -13,7 +13,7 @@ from cookiecutter.main import cookiecutter
 TEMPLATE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TEMPLATE))
 
-CHOICES = ("license", "python_version")
+CHOICES = ("license", "python_version", "stage")
 Render = Callable[..., Path]
 TAIL = 60  # lines of a failed command's output
 

@@ -82,6 +82,7 @@ REFUSED = [
     ("author_email", "ada@" + "x" * 251, "254 are the most"),
     ("license", "GPL-3.0", "none of MIT"),
     ("python_version", "3.10", "none of 3.11"),
+    ("stage", "production", "none of lab"),
 ]
 
 ACCEPTED = [
@@ -102,6 +103,7 @@ ACCEPTED = [
     ("author_email", "me@localhost"),
     ("license", "Proprietary"),
     ("python_version", "3.13"),
+    ("stage", "pipeline"),
 ]
 
 # Any text, with more than its share of what means something in one of the languages.

@@ -33,6 +33,7 @@ ODD_ANSWERS = {
         "author_email": "o'brien+{x}@example.com",
         "license": "Apache-2.0",
         "python_version": "3.13",
+        "stage": "pipeline",
     },
     "no": {
         "project_name": "no",
@@ -175,7 +176,7 @@ def cli(tmp_path: Path) -> Cli:
 
 
 def test_answers_are_asked_for(cli: Cli, tmp_path: Path) -> None:
-    typed = ["{{ 7*7 }} \"a\\b\" 'c' 🎉", "typed", "", "no", "a: b", "a@b.example", "4", "2"]
+    typed = ["{{ 7*7 }} \"a\\b\" 'c' 🎉", "typed", "", "no", "a: b", "a@b.example", "4", "2", "2"]
     result = cli(typed="\n".join(typed) + "\n")
     assert result.returncode == 0, result.stdout + result.stderr
     project = tomllib.loads((tmp_path / "here/typed/pyproject.toml").read_text(encoding="utf-8"))
@@ -183,6 +184,7 @@ def test_answers_are_asked_for(cli: Cli, tmp_path: Path) -> None:
     assert project["project"]["authors"] == [{"name": "a: b", "email": "a@b.example"}]
     assert project["project"]["license"] == "LicenseRef-Proprietary"
     assert project["project"]["requires-python"].startswith(">=3.12")
+    assert (tmp_path / "here/typed/pipeline.mk").is_file()
     assert (tmp_path / "here/typed/README.md").read_text(encoding="utf-8").startswith("# {{ 7\\*7")
 
 
