@@ -16,7 +16,7 @@ def run(config: Config) -> None:
     places.take_over("ingest")
     examples = features.build(config)
     made = [_shards(config)] if isinstance(config.data, ShopConfig) else []
-    places.leave("features", made)
+    places.leave("features", *made)
     described = {
         "rows": len(examples),
         "schema": examples.schema.to_dict(),

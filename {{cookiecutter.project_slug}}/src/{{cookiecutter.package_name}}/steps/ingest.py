@@ -10,10 +10,10 @@ def run(config: Config) -> None:
     if isinstance(config.data, ShopConfig):
         from ..data.shop import simulate
 
-        places.leave("ingest", [simulate(config.data).root])
+        places.leave("ingest", simulate(config.data).root)
     else:
         from ..data.folders import quarantine_folder
         from ..data.ingest import ingest
 
         made = ingest(config.data).folder
-        places.leave("ingest", [made, quarantine_folder() / made.name])
+        places.leave("ingest", made, quarantine_folder() / made.name)

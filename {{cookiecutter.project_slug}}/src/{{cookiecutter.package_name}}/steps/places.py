@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..config import PROJECT_ROOT
-from ..data.folders import data_folder
+from ..data.folders import quarantine_folder, tables_folder
 from ..runs.files import WRITING, atomic_path, make_folder
 from ..runs.manifest import to_json
 
-FILES = "files"  # of a step: what it made below data/, by the same paths
+FILES = "files"  # of a step: <kind>/<key>/..., as it made them
 _TRACES = ("profile.json",)  # of when a file was read: made anew in a moment
 
 
@@ -30,21 +30,28 @@ def folder(step: str) -> Path:
 def take_over(*steps: str) -> None:
     """Let what these steps left be found by its key; what is there already stays."""
     for step in steps:
-        made = folder(step) / FILES
-        for source in _files(made):
-            target = data_folder() / source.relative_to(made)
+        place = folder(step) / FILES
+        for source in _files(place):
+            kind, *rest = source.relative_to(place).parts
+            target = _home(kind).joinpath(*rest)
             if not target.exists():
                 link(source, target)
 
 
-def leave(step: str, folders: Iterable[Path]) -> None:
-    """Make the files in these folders below ``data/`` those of the step's place, and no others."""
+def leave(step: str, *folders: Path) -> None:
+    """Make these folders, ``data/<kind>/<key>``, those of the step's place, and no others."""
     place = folder(step) / FILES
     shutil.rmtree(place, ignore_errors=True)
     make_folder(place)
     for made in folders:
         for source in _files(made):
-            link(source, place / source.relative_to(data_folder()))
+            link(source, place / made.parent.name / made.name / source.relative_to(made))
+
+
+def _home(kind: str) -> Path:
+    """Where the package looks for folders of a kind."""
+    homes = {"tables": tables_folder(), "quarantine": quarantine_folder()}
+    return homes.get(kind, PROJECT_ROOT / "data" / kind)
 
 
 def leave_run(step: str, run: Path, names: Iterable[str]) -> None:
