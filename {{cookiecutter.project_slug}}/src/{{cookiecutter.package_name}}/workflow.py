@@ -61,6 +61,11 @@ class Result:
     looks: Looks | None = None  # at these test rows so far
     card: Path | None = None  # the page of the model card
 
+    def score(self, part: Part) -> float:
+        """The main metric of the model on the part of the split that was judged."""
+        metric = MAIN_METRIC[self.examples.schema.task]
+        return self.evaluation.scores[part][self.name][metric]
+
     def report(self, part: Part) -> str:
         """The outcome on the part of the split that was judged, for a terminal of 100 columns."""
         lines = list(self.examples.notes)

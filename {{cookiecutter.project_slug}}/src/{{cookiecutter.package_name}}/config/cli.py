@@ -14,7 +14,7 @@ from .load import CONF, PROJECT_ROOT, compose_one, message, parse
 from .schema import Config
 
 
-def cli(task: Callable[[Config], None], restart: bool = True) -> None:
+def cli(task: Callable[[Config], object], restart: bool = True) -> None:
     """Run ``task`` with the configuration of the command line; ``-m`` sweeps over values.
 
     Without ``restart`` it is for a task that computes nothing itself: only what it starts has its
@@ -28,9 +28,9 @@ def cli(task: Callable[[Config], None], restart: bool = True) -> None:
     # Hydra's own error printing hides the key; it raises instead, and we translate.
     os.environ["HYDRA_FULL_ERROR"] = "1"
 
-    def run(cfg: DictConfig, overrides: list[str]) -> None:
+    def run(cfg: DictConfig, overrides: list[str]) -> object:
         try:
-            task(parse(cfg, overrides))
+            return task(parse(cfg, overrides))
         except UserError as error:  # here, before Hydra adds lines of its own
             _fail(str(error), error.status)
 
@@ -54,13 +54,13 @@ def cli(task: Callable[[Config], None], restart: bool = True) -> None:
         _fail(explained)
 
 
-def _run_hydra(run: Callable[[DictConfig, list[str]], None]) -> None:
+def _run_hydra(run: Callable[[DictConfig, list[str]], object]) -> None:
     """Hydra's own way: it composes twice, the first time to see whether it is to sweep."""
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
-    def task(cfg: DictConfig) -> None:
-        run(cfg, list(HydraConfig.get().overrides.task))
+    def task(cfg: DictConfig) -> object:  # a score, for a sweeper that wants one
+        return run(cfg, list(HydraConfig.get().overrides.task))
 
     task.__module__ = "__main__"
     hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()

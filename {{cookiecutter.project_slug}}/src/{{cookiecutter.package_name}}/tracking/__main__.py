@@ -9,11 +9,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from ..config import load_config
-from ..config.tracking import TrackingConfig
 from ..errors import UserError
 from ..runs import facts, find_run, list_runs, read_manifest
 from . import outbox, sender, store
+from .settings import settings
 
 WHAT = "Send runs to MLflow, see what waits, open its pages."
 PATIENCE = 60.0  # seconds to wait for another sender
@@ -145,28 +144,6 @@ def _ui(args: argparse.Namespace) -> int:
     print(f"MLflow: http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
     environment = {key: each for key, each in os.environ.items() if key != "PYTHONPATH"}
     return subprocess.run([uv, *own, *serve, *kept], env=environment, check=False).returncode
-
-
-def settings(overrides: Sequence[str] = ()) -> TrackingConfig:
-    """Where to send to: what ``overrides`` say, the configuration, or else what the newest run
-    that was tracked says.
-
-    Raises:
-        UserError: none of them names a store.
-    """
-    config = load_config([*overrides]).stage["tracking"]
-    assert isinstance(config, TrackingConfig)
-    if config.name == "none" and not overrides:
-        for run in list_runs():
-            own = outbox.settings(read_manifest(run))
-            if own is not None:
-                return own
-    if config.name == "none":
-        raise UserError(
-            "no run was tracked yet. Make tracking=mlflow the default in conf/config.yaml, or "
-            "train with it."
-        )
-    return config
 
 
 def _free_port() -> int:
