@@ -243,7 +243,7 @@ def _without_test(examples: Examples, parts: Split) -> tuple[Examples, Split]:
     train, valid = (np.searchsorted(kept, rows) for rows in (parts.train, parts.valid))
     frame = examples.frame.iloc[kept].reset_index(drop=True)
     left = replace(parts, train=train, valid=valid, test=np.array([], dtype=np.int64))
-    return replace(examples, frame=frame), left
+    return replace(examples, frame=frame, stored=None), left  # many fits: of the sample alone
 
 
 def _key(config: Config, examples: Examples) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from . import features
-from .config import Config, load_config
+from .config import BoostingConfig, Config, load_config
 from .data.examples import Examples
 from .errors import UserError
 from .evaluation import plots
@@ -108,6 +108,9 @@ def train(config: Config) -> Result:
         seed = seeds.integer(config.seed, "model")
         settings = config.training
         model = fit_model(config.model, examples, parts, seed, settings.threads, settings.device)
+        examples = replace(examples, notes=[*examples.notes, *_learnt(config, examples, model)])
+        if model.learnt is not None:
+            run.metrics["rows_learnt"] = model.learnt
         save_model(model, run.path / "model")
         run.model = _fingerprint(run.path / "model")
         # What is judged is what was saved, loaded again without anything of this process.
@@ -148,6 +151,20 @@ def prepare(config: Config) -> tuple[Examples, Split]:
     report = check_parts(examples, parts)
     report.raise_if_stopped()
     return replace(examples, notes=[*examples.notes, *report.notes()]), parts
+
+
+def _learnt(config: Config, examples: Examples, model: Model) -> list[str]:
+    """What to tell of the rows that a model has learnt from, where it is not all."""
+    if (stored := examples.stored) is None:
+        return []
+    name = config.model.name
+    if model.learnt is not None:
+        rows = f"{model.learnt:,} rows of the {stored.rows:,} in files"
+        return [f"{name} learnt from {rows}, the baseline from those of the sample"]
+    why = f"model={name} reads no files"
+    if name == BoostingConfig.name:
+        why = "files are divided by time alone"
+    return [f"{name} learnt from the sample alone, not from {stored.rows:,} rows in files: {why}"]
 
 
 def _judge(
@@ -235,7 +252,8 @@ def _refuse_seen(
     now = config.to_dict()
     if _divided(now) == _divided(recorded) or _source(now) != _source(recorded):
         return
-    before, split_then = prepare(load_config(recorded["overrides"]))
+    sample = [f"training.{name}={now['training'][name] or 'null'}" for name in ("sample", "rows")]
+    before, split_then = prepare(load_config([*recorded["overrides"], *sample]))
     if len(before) != len(examples):  # the file has other rows by now
         return
     known = [split_then.train] + [split_then.valid] * (part == "test")

@@ -121,6 +121,8 @@ class SplitConfig:
 @dataclass
 class TrainingConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
+    sample: int | None = 1_000_000
+    rows: int | None = 10_000_000
     threads: int = 2
     ranks: int = 1
     device: str = "auto"
@@ -284,6 +286,8 @@ BOUNDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "model.width": (lambda v: 1 <= v <= 4096, "1 to 4096"),
     "model.dropout": (lambda v: 0 <= v < 1, "0 or more, less than 1"),
     "model.weight_decay": (lambda v: 0 <= v <= 1, "0 to 1"),
+    "training.sample": (lambda v: v >= 1, "1 or more, or null for all rows"),
+    "training.rows": (lambda v: v >= 1, "1 or more, or null for all rows"),
     "training.threads": (lambda v: v >= 1, "1 or more"),
     "training.ranks": (lambda v: v >= 1, "1 or more"),
     "training.split.kind": (

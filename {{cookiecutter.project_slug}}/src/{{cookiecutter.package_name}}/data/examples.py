@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from ..config import EngineConfig
+from ..errors import UserError
+from ..progress import track
 from .contracts.contract import Contract
+from .hashing import draw
 
 Task = Literal["binary", "multiclass", "regression"]
 Kind = Literal["numeric", "categorical"]
@@ -35,6 +42,16 @@ class Schema:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """Rows in Parquet files, of which the frame of their :class:`Examples` is a sample of whole
+    groups. They have the columns of that frame, and its order."""
+
+    files: list[Path]
+    rows: int  # of all files
+    engine: EngineConfig = field(default_factory=EngineConfig)  # what may be used to read them
+
+
+@dataclass(frozen=True)
 class Examples:
     """Rows in the order of ``schema.key``, their meaning, and where they came from.
 
@@ -51,6 +68,44 @@ class Examples:
     derived: bool = False  # whether the files can be made again from the configuration alone
     contract: Contract | None = None  # what holds of the rows they were made from
     span: tuple[datetime.date, datetime.date] | None = None  # days of the oldest and newest row
+    stored: Stored | None = None  # all rows to learn from, where they are more than ``frame``
 
     def __len__(self) -> int:
         return len(self.frame)
+
+
+def read(
+    files: Sequence[Path],
+    what: str,
+    columns: Sequence[str] | None = None,
+    words: Sequence[str] = (),
+    size: int = 65_536,
+) -> Iterator[Any]:
+    """The rows of Parquet files in order, as Arrow record batches of at most ``size`` rows.
+
+    Args:
+        what: names the reading to whoever waits.
+        words: the columns of text to have as dictionaries, so that nothing is done for each row.
+
+    Raises:
+        UserError: a file is not there, or not whole; names it.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for file in track(files, what):
+        try:
+            with pq.ParquetFile(file, read_dictionary=list(words)) as opened:
+                yield from opened.iter_batches(size, columns=columns and list(columns))
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(
+                f"{file}: cannot be read ({error}). Delete it, and it is made again."
+            ) from error
+
+
+def drawn(ids: NDArray[np.integer], seed: int, share: float) -> NDArray[np.bool_]:
+    """Which ``ids`` (of users, say) are in the sample of ``share`` of all; a larger sample has all
+    that a smaller one has."""
+    if share >= 1:
+        return np.ones(len(ids), dtype=bool)
+    return np.asarray(draw(seed, "sample", ids) < np.uint64(int(share * 2**64)))

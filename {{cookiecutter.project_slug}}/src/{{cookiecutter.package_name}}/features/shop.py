@@ -22,11 +22,14 @@ from typing import Any
 
 import ibis
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ..config import PROJECT_ROOT, Config, EngineConfig, ShopConfig
 from ..data import shop as simulated
-from ..data.examples import Examples, Schema
+from ..data.examples import Examples, Schema, Stored, drawn, read
 from ..engines import open_engine
+from ..errors import UserError
 from ..progress import track
 from ..runs.files import sha256
 from . import shards
@@ -90,24 +93,48 @@ FEATURES = [
 def build(config: Config) -> Examples:
     """Simulate the shop where it is not there yet, and build its features shard by shard."""
     assert isinstance(config.data, ShopConfig)
-    shop = simulated.simulate(config.data)
+    shop = simulated.simulate(config.data, engine=config.engine)
+    inputs = _inputs(shop)
+    total = sum(inputs[path] for path in shop.impressions)
+    share, seen = (
+        min(1.0, wanted / total) if wanted else 1.0
+        for wanted in (config.training.rows, config.training.sample)
+    )
     chosen = select([feature.name for feature in FEATURES], config.features)
     features = [feature for feature in FEATURES if feature.name in chosen]
-    folder = PROJECT_ROOT / "data" / "features" / _key(shop, features)
-    files = build_shards(shop, features, folder, config.engine)
-    frame = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+    folder = PROJECT_ROOT / "data" / "features" / _key(shop, features, share)
+    files = build_shards(shop, features, folder, config.engine, share)
+    if seen >= share:
+        frame, stored = pd.concat(map(pd.read_parquet, files), ignore_index=True), None
+    else:
+        frame = _sample(files, shop.seed, seen)
+        stored = Stored(files, sum(map(_rows, files)), config.engine)
+    notes = [f"a sample of whole users: {len(frame):,} of {total:,} rows"]
     meaning = {feature.name: feature.why for feature in features}
     made = schema(features)
     first = datetime.date.fromisoformat(config.data.start)
     return Examples(
         frame,
         made,
-        _inputs(shop),
+        inputs,
         meaning,
+        notes if len(frame) < total else [],
         derived=True,
         contract=shop_contract(made, list(frame.columns)),
         span=(first, first + datetime.timedelta(days=config.data.days - 1)),
+        stored=stored,
     )
+
+
+def _sample(files: list[Path], seed: int, share: float) -> pd.DataFrame:
+    """The rows of the share of users that is drawn, read a few at a time."""
+    rows = [
+        each.filter(pa.array(drawn(each["user"].to_numpy(), seed, share)))
+        for each in read(files, "reading a sample")
+    ]
+    if not any(map(len, rows)):
+        raise UserError("training.sample: no user is in so small a sample. Give more rows, or null")
+    return pa.Table.from_batches(rows).to_pandas()
 
 
 def schema(features: list[Feature]) -> Schema:
@@ -385,10 +412,11 @@ def find_backend(name: str) -> Any:
 
 
 def _inputs(shop: simulated.Shop) -> dict[Path, int]:
-    import pyarrow.parquet as pq
+    return {file: _rows(file) for file in [shop.items, *shop.users, *shop.impressions]}
 
-    files = [shop.items, *shop.users, *shop.impressions]
-    return {file: pq.read_metadata(file).num_rows for file in files}
+
+def _rows(file: Path) -> int:
+    return int(pq.read_metadata(file).num_rows)
 
 
 def _key(shop: simulated.Shop, features: list[Feature], share: float = 1.0) -> str:

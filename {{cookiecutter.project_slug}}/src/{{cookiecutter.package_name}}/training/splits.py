@@ -27,6 +27,7 @@ class Split:
     valid: Rows
     test: Rows
     how: str
+    before: float | None = None  # for a split by time, what train rows come before
 
     def parts(self) -> dict[str, Rows]:
         return {"train": self.train, "valid": self.valid, "test": self.test}
@@ -45,9 +46,9 @@ def split(examples: Examples, config: SplitConfig, seed: int) -> Split:
     schema, frame = examples.schema, examples.frame
     kind = kind_of(schema, config)
     random = stream(seed, "split")
-    duplicates = None
+    duplicates = before = None
     if kind == "time":
-        part, how = _by_time(frame[needed(schema.time, "time")], config)
+        part, before, how = _by_time(frame[needed(schema.time, "time")], config)
     else:
         groups = group_codes(examples, kind)
         duplicates = duplicates_of(examples, config, groups)
@@ -68,7 +69,7 @@ def split(examples: Examples, config: SplitConfig, seed: int) -> Split:
         how = f"{describe(schema, kind)}, seed {seed}"
         how = ", ".join(filter(None, [how, str(duplicates)]))
     parts = [np.flatnonzero(part == number) for number in range(3)]
-    found = Split(parts[0], parts[1], parts[2], how)
+    found = Split(parts[0], parts[1], parts[2], how, before)
     check_parts(examples, found)
     guard(examples, found, replace(config, kind=kind), duplicates)
     return found
@@ -209,8 +210,9 @@ def needed(column: str | None, kind: str) -> str:
     return column
 
 
-def _by_time(column: pd.Series, config: SplitConfig) -> tuple[NDArray[np.int64], str]:
-    """Shares of the time span: what is held back is later than all that is learnt from.
+def _by_time(column: pd.Series, config: SplitConfig) -> tuple[NDArray[np.int64], float, str]:
+    """Shares of the time span: what is held back is later than all that is learnt from, which is
+    what comes before the second result.
 
     The part is -1 for rows that are in none: within the gap, or without a time.
     """
@@ -231,7 +233,7 @@ def _by_time(column: pd.Series, config: SplitConfig) -> tuple[NDArray[np.int64],
         )
         part[near] = ALONE
         how += f", {int(near.sum()):,} rows within the gap of {config.gap:g} left out"
-    return part, how
+    return part, valid - config.gap, how
 
 
 def _shares(count: int, config: SplitConfig, random: np.random.Generator) -> NDArray[np.int64]:

@@ -24,6 +24,7 @@ class Model(ABC):
     """
 
     schema: Schema
+    learnt: int | None = None  # rows in files that it has learnt from; None: those of the frame
 
     @classmethod
     @abstractmethod

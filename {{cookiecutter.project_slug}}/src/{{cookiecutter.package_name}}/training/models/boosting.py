@@ -5,6 +5,7 @@ Chen and Guestrin, "XGBoost: A scalable tree boosting system", 2016.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import xgboost as xgb
 
 from ...config import BoostingConfig
 from ...data.examples import Examples, Schema
+from ...errors import UserError
 from ...runs.files import atomic_path
 from .. import rounds
 from ..splits import Split
+from ..stored import bins, fit_encoder, scratch
 from . import encoding
 from .base import Floats, Model
 from .encoding import Columns, Encoder
@@ -51,12 +54,32 @@ class Boosting(Model):
     ) -> Boosting:
         """Fit on the training rows; the validation rows say when to stop.
 
-        The same bytes for any number of ``threads``. The library is its CPU build.
+        The same bytes for any number of ``threads``, and whether rows are in memory or in files.
+
+        Raises:
+            UserError: ``device`` is a GPU, and there is none or the library cannot use it.
         """
+        stored, before = examples.stored, split.before
+        if stored is None or before is None:
+            return cls._fit(examples, split, config, seed, threads, device, None)
+        with scratch(stored) as folder:
+            return cls._fit(examples, split, config, seed, threads, device, folder)
+
+    @classmethod
+    def _fit(
+        cls,
+        examples: Examples,
+        split: Split,
+        config: BoostingConfig,
+        seed: int,
+        threads: int,
+        device: str,
+        folder: Path | None,
+    ) -> Boosting:
+        """With a ``folder`` the training rows are those of ``examples.stored``."""
         schema = examples.schema
         columns = Columns(examples.frame, schema.features)
         target = examples.frame[schema.target].to_numpy()
-        encoder = Encoder.fit(columns, split.train)
         objective, metric = _OBJECTIVES[schema.task]
         parameters: dict[str, Any] = {
             "objective": objective,
@@ -70,11 +93,20 @@ class Boosting(Model):
             "reg_lambda": config.l2,
             "seed": seed,
             "nthread": threads,
+            **_on(device),
         }
         if schema.task == "multiclass":
             parameters["num_class"] = len(schema.classes)
         common = {"enable_categorical": True, "nthread": threads}
-        matrix = xgb.QuantileDMatrix(_Batches(encoder, columns, target, split.train), **common)
+        learnt = None
+        if folder is None:
+            encoder = Encoder.fit(columns, split.train)
+            matrix = xgb.QuantileDMatrix(_Batches(encoder, columns, target, split.train), **common)
+        else:
+            assert examples.stored is not None and split.before is not None
+            rows = examples.stored, schema, split.before
+            encoder, learnt = fit_encoder(*rows)
+            matrix = bins(*rows, encoder, learnt, folder, **common)
         watched = xgb.QuantileDMatrix(
             _Batches(encoder, columns, target, split.valid), ref=matrix, **common
         )
@@ -92,7 +124,9 @@ class Boosting(Model):
         # Keep the rounds up to the best one, so that what is saved is what predicts.
         booster = booster[: booster.best_iteration + 1]
         history = {name: list(map(float, values[metric])) for name, values in losses.items()}
-        return cls(schema, encoder, booster, history)
+        model = cls(schema, encoder, booster, history)
+        model.learnt = learnt
+        return model
 
     def predict(self, frame: pd.DataFrame) -> Floats:
         columns = Columns(frame, self.schema.features)
@@ -123,6 +157,27 @@ class Boosting(Model):
 
     def history(self) -> dict[str, list[float]]:
         return self._history
+
+
+def _on(device: str) -> dict[str, str]:
+    """The library's setting for ``device``; ``auto`` is the CPU, whose bytes are the same anywhere.
+
+    Raises:
+        UserError: it is a GPU, and there is none or the library cannot use it.
+    """
+    if device != "cuda":
+        return {}
+    if not xgb.build_info()["USE_CUDA"]:
+        raise UserError(
+            "training.device=cuda: this is the CPU build of XGBoost. Put xgboost in place of "
+            "xgboost-cpu in pyproject.toml, then make setup; or use training.device=cpu."
+        )
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        xgb.Booster({"device": "cuda"})
+    if said:  # it would go on without one
+        raise UserError(f"training.device=cuda: XGBoost {xgb.__version__} sees no GPU here.")
+    return {"device": "cuda"}
 
 
 class _Batches(xgb.DataIter):
