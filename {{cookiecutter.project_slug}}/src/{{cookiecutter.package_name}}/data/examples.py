@@ -77,7 +77,7 @@ class Examples:
 def read(
     files: Sequence[Path],
     what: str,
-    columns: Sequence[str] | None = None,
+    columns: list[str] | None = None,
     words: Sequence[str] = (),
     size: int = 65_536,
 ) -> Iterator[Any]:
@@ -96,7 +96,7 @@ def read(
     for file in track(files, what):
         try:
             with pq.ParquetFile(file, read_dictionary=list(words)) as opened:
-                yield from opened.iter_batches(size, columns=columns and list(columns))
+                yield from opened.iter_batches(size, columns=columns)
         except (OSError, pa.ArrowException) as error:
             raise UserError(
                 f"{file}: cannot be read ({error}). Delete it, and it is made again."

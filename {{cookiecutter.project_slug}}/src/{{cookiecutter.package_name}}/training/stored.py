@@ -113,7 +113,7 @@ def _early(
 
     assert schema.time is not None
     words = [name for name in columns if schema.features[name] == "categorical"]
-    wanted = dict.fromkeys([*columns, schema.target, schema.time])
+    wanted = list(dict.fromkeys([*columns, schema.target, schema.time]))
     for rows in read(files, "reading rows to learn from", wanted, words, size):
         if len(early := rows.filter(pc.less(rows[schema.time], before))):
             yield early

@@ -393,6 +393,8 @@ def _parts(judged: Judged) -> Table:
     schema = judged.examples.schema
     target = judged.examples.frame[schema.target].to_numpy()
     uses = {"train": "the model learns from", "valid": "chooses and stops", "test": "judges"}
+    if learnt := judged.trained["metrics"].get("rows_learnt"):
+        uses["train"] = f"a sample of the {learnt:,} rows the model learns from"
     columns = ["part", "use", "rows", "share"]
     if schema.task == "regression":
         columns += [f"mean of {schema.target}"]

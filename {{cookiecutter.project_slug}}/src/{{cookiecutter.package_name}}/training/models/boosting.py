@@ -97,7 +97,7 @@ class Boosting(Model):
         }
         if schema.task == "multiclass":
             parameters["num_class"] = len(schema.classes)
-        common = {"enable_categorical": True, "nthread": threads}
+        common: dict[str, Any] = {"enable_categorical": True, "nthread": threads}
         learnt = None
         if folder is None:
             encoder = Encoder.fit(columns, split.train)
