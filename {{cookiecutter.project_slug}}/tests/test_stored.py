@@ -97,11 +97,11 @@ def test_bins_that_do_not_fit_are_on_the_disk(
 
 def test_a_larger_sample_has_all_of_a_smaller_one() -> None:
     users = np.arange(100_000)
-    few, more = drawn(users, 0.03), drawn(users, 0.3)
+    few, more = drawn(users, 42, 0.03), drawn(users, 42, 0.3)
     assert (more | ~few).all()
     assert few.mean() == pytest.approx(0.03, rel=0.1)
     assert more.mean() == pytest.approx(0.3, rel=0.05)
-    assert drawn(users, 1.0).all()
+    assert drawn(users, 42, 1.0).all()
 
 
 def test_users_of_a_sample_are_whole(whole: Examples) -> None:
