@@ -225,6 +225,16 @@ def test_the_same_time_bound_holds_for_another_sample() -> None:
         workflow.evaluate(load_config([f"evaluation.run={trained.run}", *split_later]))
 
 
+def test_ranks_need_a_stage_that_has_them(
+    config: Config, stored: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stored.stored is not None
+    monkeypatch.setitem(sys.modules, "{{cookiecutter.package_name}}.training.ranks", None)
+    two = replace(stored, stored=replace(stored.stored, ranks=2))
+    with pytest.raises(UserError, match="make grow STAGE=pipeline"):
+        fit_model(config.model, two, parts_of(stored, config), 1, 2)
+
+
 def test_cuda_needs_a_library_that_can(config: Config, whole: Examples) -> None:
     if xgb.build_info()["USE_CUDA"]:
         pytest.skip("this XGBoost is not the CPU build")

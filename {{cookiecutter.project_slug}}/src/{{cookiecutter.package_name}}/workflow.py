@@ -109,7 +109,7 @@ def train(config: Config) -> Result:
         settings = config.training
         model = fit_model(config.model, examples, parts, seed, settings.threads, settings.device)
         examples = replace(examples, notes=[*examples.notes, *_learnt(config, examples, model)])
-        if model.learnt is not None:
+        if model.learnt not in (None, len(parts.train)):
             run.metrics["rows_learnt"] = model.learnt
         save_model(model, run.path / "model")
         run.model = _fingerprint(run.path / "model")
@@ -155,7 +155,8 @@ def prepare(config: Config) -> tuple[Examples, Split]:
 
 def _learnt(config: Config, examples: Examples, model: Model) -> list[str]:
     """What to tell of the rows that a model has learnt from, where it is not all."""
-    if (stored := examples.stored) is None:
+    stored = examples.stored
+    if stored is None or stored.rows == len(examples):
         return []
     name = config.model.name
     if model.learnt is not None:

@@ -49,6 +49,7 @@ class Stored:
     files: list[Path]
     rows: int  # of all files
     engine: EngineConfig = field(default_factory=EngineConfig)  # what may be used to read them
+    ranks: int = 1  # processes of the engine that learn together
 
 
 @dataclass(frozen=True)

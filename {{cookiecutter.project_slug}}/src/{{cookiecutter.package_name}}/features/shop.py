@@ -104,11 +104,13 @@ def build(config: Config) -> Examples:
     features = [feature for feature in FEATURES if feature.name in chosen]
     folder = PROJECT_ROOT / "data" / "features" / _key(shop, features, share)
     files = build_shards(shop, features, folder, config.engine, share)
-    if seen >= share:
-        frame, stored = pd.concat(map(pd.read_parquet, files), ignore_index=True), None
-    else:
+    stored, ranks = None, config.training.ranks
+    if seen < share or ranks > 1:
+        stored = Stored(files, sum(map(_rows, files)), config.engine, ranks)
+    if seen < share:
         frame = _sample(files, shop.seed, seen)
-        stored = Stored(files, sum(map(_rows, files)), config.engine)
+    else:
+        frame = pd.concat(map(pd.read_parquet, files), ignore_index=True)
     notes = [f"a sample of whole users: {len(frame):,} of {total:,} rows"]
     meaning = {feature.name: feature.why for feature in features}
     made = schema(features)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import xgboost as xgb
 
 from ..data.examples import Schema, Stored, read
+from ..errors import UserError
 from ..runs.files import WRITING
 from .models.encoding import Columns, Encoder
 
@@ -97,6 +99,23 @@ def scratch(stored: Stored) -> Iterator[Path]:
     memory."""
     with tempfile.TemporaryDirectory(prefix=WRITING, dir=stored.files[0].parent) as folder:
         yield Path(folder)
+
+
+def in_ranks(stored: Stored, *job: Any) -> tuple[Any, dict[str, list[float]]]:
+    """The booster and its losses by round, learnt by several processes together.
+
+    Raises:
+        UserError: the project has no module for it.
+    """
+    try:
+        ranks = import_module(".ranks", __package__)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"training.ranks={stored.ranks}: this project learns in one process. "
+            "To have more: make grow STAGE=pipeline"
+        ) from error
+    booster, history = ranks.fit(stored, *job)
+    return booster, history
 
 
 def _bytes_a_row(schema: Schema) -> int:

@@ -19,7 +19,7 @@ from ...errors import UserError
 from ...runs.files import atomic_path
 from .. import rounds
 from ..splits import Split
-from ..stored import bins, fit_encoder, scratch
+from ..stored import bins, fit_encoder, in_ranks, scratch
 from . import encoding
 from .base import Floats, Model
 from .encoding import Columns, Encoder
@@ -35,12 +35,18 @@ class Boosting(Model):
     """See :class:`~.base.Model`."""
 
     def __init__(
-        self, schema: Schema, encoder: Encoder, booster: Any, history: dict[str, list[float]]
+        self,
+        schema: Schema,
+        encoder: Encoder,
+        booster: Any,
+        history: dict[str, list[float]],
+        learnt: int | None = None,
     ) -> None:
         self.schema = schema
         self._encoder = encoder
         self._booster = booster
         self._history = history
+        self.learnt = learnt
 
     @classmethod
     def fit(
@@ -106,6 +112,10 @@ class Boosting(Model):
             assert examples.stored is not None and split.before is not None
             rows = examples.stored, schema, split.before
             encoder, learnt = fit_encoder(*rows)
+            if examples.stored.ranks > 1:
+                valid = examples.frame.iloc[split.valid]
+                booster, history = in_ranks(*rows, encoder, valid, folder, parameters, config)
+                return cls(schema, encoder, booster, history, learnt)
             matrix = bins(*rows, encoder, learnt, folder, **common)
         watched = xgb.QuantileDMatrix(
             _Batches(encoder, columns, target, split.valid), ref=matrix, **common
@@ -124,9 +134,7 @@ class Boosting(Model):
         # Keep the rounds up to the best one, so that what is saved is what predicts.
         booster = booster[: booster.best_iteration + 1]
         history = {name: list(map(float, values[metric])) for name, values in losses.items()}
-        model = cls(schema, encoder, booster, history)
-        model.learnt = learnt
-        return model
+        return cls(schema, encoder, booster, history, learnt)
 
     def predict(self, frame: pd.DataFrame) -> Floats:
         columns = Columns(frame, self.schema.features)
