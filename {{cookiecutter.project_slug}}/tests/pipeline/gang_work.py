@@ -12,7 +12,7 @@ import xgboost as xgb
 
 from {{cookiecutter.package_name}}.engines import Gang
 from {{cookiecutter.package_name}}.errors import UserError
-from {{cookiecutter.package_name}}.training.gang import _together
+from {{cookiecutter.package_name}}.training.gang import together
 
 COLUMNS = 6
 
@@ -66,7 +66,7 @@ def loss(booster: bytes, rows: Any) -> float:
 def add_up(gang: Gang, numbers: list[float]) -> tuple[int, int, float]:
     from xgboost import collective
 
-    with _together(gang):
+    with together(gang):
         mine = np.array([numbers[gang.rank]])
         total = collective.allreduce(mine, collective.Op.SUM)
         return collective.get_rank(), collective.get_world_size(), float(total[0])
@@ -75,7 +75,7 @@ def add_up(gang: Gang, numbers: list[float]) -> tuple[int, int, float]:
 def fail_together(gang: Gang, item: Any) -> None:
     from xgboost import collective
 
-    with _together(gang):
+    with together(gang):
         if gang.rank == 1:
             raise UserError("rank 1 has no rows")
         collective.allreduce(np.ones(1), collective.Op.SUM)

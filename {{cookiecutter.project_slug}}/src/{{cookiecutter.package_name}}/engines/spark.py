@@ -59,17 +59,20 @@ class SparkEngine(Engine):
 
     def gang(self, function: Callable[[Gang, T], R], item: T, size: int) -> list[R]:
         ranks = self._context.parallelize(range(size), size).barrier()
-        try:
-            outcomes = ranks.mapPartitions(partial(_rank, function, item)).collect()
-        except _failure() as error:
-            if "SPARK-24819" in str(error):
-                raise UserError(
-                    f"the cluster has no room for {size} ranks at a time, and none came free in "
-                    f"{PATIENCE} s: fewer (training.ranks), or a larger cluster."
-                ) from error
-            raise lost("a gang", item, _reason(error)) from error
+        for left in reversed(range(ATTEMPTS)):  # Spark does not begin such a stage again
+            try:
+                outcomes = ranks.mapPartitions(partial(_rank, function, item)).collect()
+                break
+            except _failure() as error:
+                if "SPARK-24819" in str(error):
+                    raise UserError(
+                        f"the cluster has no room for {size} ranks at a time, and none came free "
+                        f"in {PATIENCE} s: fewer (training.ranks), or a larger cluster."
+                    ) from error
+                if not left:
+                    raise lost("a gang", item, _reason(error)) from error
         found = values(dict(enumerate(outcomes)), size)
-        assert found is not None  # a barrier stage is whole or begins again
+        assert found is not None  # Spark gives the outcomes of all ranks, or fails
         return found
 
 
@@ -101,7 +104,7 @@ def session(config: EngineConfig) -> Any:
         "spark.driver.memory": f"{max(config.memory, 512)}m",
         "spark.ui.enabled": False,
         "spark.ui.showConsoleProgress": sys.stderr.isatty(),
-        "spark.log.level": "ERROR",
+        "spark.log.level": "ERROR" if config.address else "OFF",  # errors reach us by themselves
     }
     if (config.address or "local").startswith("local"):
         settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}

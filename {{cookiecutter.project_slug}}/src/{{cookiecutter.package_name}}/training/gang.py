@@ -87,7 +87,7 @@ def fit_rank(gang: Gang, job: Job) -> Fitted | None:
     parameters = job.parameters
     common = {"enable_categorical": True, "nthread": parameters["nthread"]}
     losses: dict[str, dict[str, list[float]]] = {}
-    with xgb.config_context(verbosity=1), _together(gang):
+    with xgb.config_context(verbosity=1), together(gang):
         # The bins are made of the rows of all ranks.
         matrix = xgb.QuantileDMatrix(job.batches(mine(job.files)), **common)
         watched = xgb.QuantileDMatrix(job.watched_batches(mine(job.watched)), ref=matrix, **common)
@@ -109,7 +109,7 @@ def fit_rank(gang: Gang, job: Job) -> Fitted | None:
 
 
 @contextmanager
-def _together(gang: Gang) -> Iterator[None]:
+def together(gang: Gang) -> Iterator[None]:
     """Let XGBoost add up over all ranks for the length of the block."""
     from xgboost import collective
     from xgboost.core import XGBoostError
