@@ -15,7 +15,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -159,15 +159,15 @@ def schema(features: list[Feature]) -> Schema:
 class ShardJob:
     """What a worker needs to know to build the features of one shard; plain values, no tables."""
 
-    start: int
+    start: int  # the first second of day 0
+    seed: int
+    share: float
     items: Path
     users: Path
     impressions: Path
     history: Path
     features: tuple[str, ...]
     out: Path
-    seed: int
-    share: float
     limits: Limits
 
 
@@ -194,12 +194,14 @@ def build_shards(
         for users, shown in zip(shop.users, shop.impressions, strict=True)
     ]
     missing = [part for part in parts if not part.out.exists()]
-    backend = find_backend(engine.name)
-    if missing and backend is not None:
-        backend.build(shop, features, missing, folder, engine, share)
-    elif missing:
+    if missing:
+        backend = find_backend(engine.name)
         with spill_folder(folder) as spill:
-            _build_missing(shop, features, missing, folder, engine, share, spill)
+            if backend is None:
+                _build_missing(shop, features, missing, folder, engine, share, spill)
+            else:
+                with backend.opened(engine, spill) as opened:
+                    opened.build(shop, features, missing, spill, share)
     return [part.out for part in parts]
 
 
@@ -220,30 +222,26 @@ def _build_missing(
             shown = duckdb.read_parquet([str(path) for path in shop.impressions])
             table = item_history(duckdb.read_parquet(str(shop.items)), shown, shop.start)
             write_rows(history, rows_of(duckdb, table.order_by(["item", "day"])))
-    inline = len(missing) == 1 or engine.workers == 1 or (engine.name == "local" and few(missing))
-    workers = 1 if inline else engine.workers
-    names = tuple(feature.name for feature in features)
+    if engine.name == "local" and few(missing):
+        engine = replace(engine, workers=1)
+    memory = engine.memory // min(engine.workers, len(missing)) - PYTHON
     jobs = [
         ShardJob(
-            shop.start,
-            shop.items,
-            part.users,
-            part.impressions,
-            history,
-            names,
-            part.out,
-            shop.seed,
-            share,
-            Limits(engine.memory // workers - PYTHON, 1, spill),
+            start=shop.start,
+            seed=shop.seed,
+            share=share,
+            items=shop.items,
+            users=part.users,
+            impressions=part.impressions,
+            history=history,
+            features=tuple(feature.name for feature in features),
+            out=part.out,
+            limits=Limits(memory, threads=1, spill=spill),
         )
         for part in missing
     ]
-    if inline:
-        for job in track(jobs, "building features"):
-            build_shard(job)
-    else:
-        with open_engine(engine) as opened:
-            opened.map(build_shard, jobs, "building features")
+    with open_engine(engine) as workers:
+        workers.map(build_shard, jobs, "building features")
 
 
 def build_shard(job: ShardJob) -> None:

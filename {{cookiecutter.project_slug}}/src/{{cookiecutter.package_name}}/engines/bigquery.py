@@ -1,0 +1,9 @@
+"""BigQuery computes what is SQL; all else runs in processes of this machine."""
+
+from __future__ import annotations
+
+from .local import LocalEngine
+
+
+class BigqueryEngine(LocalEngine):
+    """The tables and features are in ``features/backends/bigquery.py``."""
