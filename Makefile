@@ -1,6 +1,6 @@
 # Needs Python >= 3.11 with venv, git and make; each target fetches the rest.
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check gates-page bench bench-jobs bench-training clean
+.PHONY: help demo test quick check gates-page bench bench-jobs bench-training bench-scale clean
 .SHELLFLAGS := -euc
 MAKEFLAGS += --no-print-directory
 
@@ -10,6 +10,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 unexport VIRTUAL_ENV
 
 DEMO := build/shop-ranker
+SCALE := build/shop-scale
 
 help:  ## what there is to run
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +44,12 @@ bench-jobs: $(filter .tools/bin/uv,$(UV))  ## our jobs against papermill and nbc
 
 bench-training: $(filter .tools/bin/uv,$(UV))  ## our training path against the bare library (minutes, after `make demo`); ARGS="--only side"
 	@$(UV) run --quiet python benchmarks/training.py $(ARGS)
+
+bench-scale: $(filter .tools/bin/uv,$(UV))  ## the shop at every size, and each part beside what is written by hand (a quarter hour); ARGS="--only features"
+	@[ -d $(SCALE)/.venv ] || { rm -rf $(SCALE); \
+	  $(UV) run --quiet --only-group generate cookiecutter . --no-input --default-config -o build \
+	    project_name="Shop Scale" stage=pipeline; $(UV) sync --quiet --project $(SCALE) --group ray; }
+	@UV=$(UV) $(UV) run --quiet python benchmarks/scale.py $(ARGS)
 
 clean:  ## remove the demo, the tools and the caches
 	@rm -rf build .venv .tools uv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis

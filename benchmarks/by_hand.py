@@ -184,3 +184,32 @@ t[[
     "taste_lift", "item_shown", "item_rate",
 ]].to_parquet(target, compression="zstd", index=False)
 """
+
+# Of rows in Parquet, with a model of the project: whole into memory, then a loop over parts.
+SCORE = """\
+import sys
+from pathlib import Path
+import pandas as pd
+from {package}.training.models import load_model
+rows, target = sys.argv[1:3]
+(model,) = map(load_model, Path("runs").glob("*-train-*/model"))
+frame = pd.read_parquet(rows)
+for name, kind in model.schema.features.items():
+    if kind == "categorical":
+        frame[name] = frame[name].astype("category")
+parts = []
+for start in range(0, len(frame), 10_000):
+    part = frame.iloc[start : start + 10_000].copy()
+    part["prediction"] = model.predict(part[list(model.schema.features)])
+    parts.append(part[["prediction"]])
+pd.concat(parts).to_parquet(target)
+"""
+EQUAL = """\
+import sys
+from pathlib import Path
+import numpy as np, pandas as pd
+ours, theirs = sys.argv[1:3]
+(folder,) = [each for each in Path(ours).iterdir() if each.is_dir()]
+ours = pd.read_parquet(sorted(folder.glob("*.parquet"))).prediction
+np.testing.assert_array_equal(ours, pd.read_parquet(theirs).prediction)
+"""
