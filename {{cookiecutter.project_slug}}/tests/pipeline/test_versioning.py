@@ -83,7 +83,7 @@ class Copy:
         from dvc.repo import Repo
 
         with Repo(str(self.root)) as repo:  # as `dvc status`, which takes long to start
-            return set(repo.status())
+            return {name.rpartition(":")[2] for name in repo.status()}
 
     def hashes(self) -> dict[str, str]:
         """Each output by its path, but for what tells of a run."""
