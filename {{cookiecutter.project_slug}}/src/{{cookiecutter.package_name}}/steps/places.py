@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..config import PROJECT_ROOT
-from ..data.folders import quarantine_folder, tables_folder
+from ..data.folders import data_folder
 from ..runs.files import WRITING, atomic_path, make_folder
 from ..runs.manifest import to_json
 
@@ -50,8 +50,7 @@ def leave(step: str, *folders: Path) -> None:
 
 def _home(kind: str) -> Path:
     """Where the package looks for folders of a kind."""
-    homes = {"tables": tables_folder(), "quarantine": quarantine_folder()}
-    return homes.get(kind, PROJECT_ROOT / "data" / kind)
+    return (PROJECT_ROOT / "data" if kind in ("shop", "features") else data_folder()) / kind
 
 
 def leave_run(step: str, run: Path, names: Iterable[str]) -> None:
