@@ -295,6 +295,8 @@ class Project:
 
     def must_hit_nothing(self, change: str) -> None:
         """Rehearse a change elsewhere: refuse it where it would write over unknown files."""
+        if not self.git("ls-files", "--others", "--directory"):
+            return  # there are none
         with tempfile.TemporaryDirectory() as scratch:
             rehearsal = Path(scratch)
             # The machine's filters and drivers are for the real tree; here only paths matter.

@@ -412,9 +412,8 @@ def test_hooks_of_the_project_decide(project: Path, grow: Grow) -> None:
 def test_killed_at_any_moment(clone: Path, project: Path) -> None:
     before = state(project)
     began = time.monotonic()
-    subprocess.run(
-        [sys.executable, str(clone / COMMAND), "grow", "pipeline"], cwd=project, check=True
-    )
+    command = [sys.executable, str(clone / COMMAND), "grow", "pipeline"]
+    subprocess.run(command, cwd=project, check=True)
     whole = time.monotonic() - began
     git(project, "reset", "--quiet", "--keep", "HEAD~1")
     for share in range(1, 40):
