@@ -15,3 +15,7 @@ ui: setup  ## MLflow's pages in a browser, fetched the first time
 
 promote: setup  ## champion and challenger; ARGS="champion latest"
 	@$(PYTHON) -m $(PACKAGE).promote $(ARGS)
+
+.PHONY: score
+score: setup  ## score users, or the rows of a table, with the newest model; ARGS="scoring.top_k=10"
+	@$(PYTHON) -m $(PACKAGE).score $(ARGS)

@@ -139,7 +139,7 @@ def test_a_date_to_predict_becomes_days_since_the_first(write_csv) -> None:
     examples = features.build(load_config(write_csv("x,y", rows, "y")))
     assert examples.schema.task == "regression"
     assert examples.frame["y"].tolist() == [float(day) for day in range(400)]
-    assert "y: dates, predicted as days since 2024-02-01" in examples.notes
+    assert "y: dates, predicted as days since 1970-01-01" in examples.notes
 
 
 def test_columns_arrive_typed(write_csv) -> None:

@@ -28,6 +28,7 @@ from .contracts import (
     check,
     divide,
     read_contract,
+    without,
 )
 from .contracts.sql import literal, quoted
 from .etl.cast import ENDLESS, REFUSED, cast_carefully, cast_usual, odd_columns
@@ -70,26 +71,32 @@ class Ingested:
     inputs: dict[Path, int]
 
 
-def ingest(config: TableConfig) -> Ingested:
+def ingest(config: TableConfig, without_target: bool = False) -> Ingested:
     """Bring the table of ``config`` up to date on disk and say what is there.
 
     Parts of the source that are new or corrected are read, checked against the contract
     (``config.contract``, or one inferred from all rows) and written; the others stay.
+    ``without_target`` is for rows that are to be scored: whether they have one, and what is in it,
+    does not matter, nor how many rows there are and how old.
 
     Raises:
         UserError: the table is missing, empty or no table; a part has other columns; or a rule of
             the contract is broken that stops.
     """
     with opened(config) as (source, parts):
-        return _ingest(config, source, parts)
+        return _ingest(config, source, parts, [config.target] if without_target else [])
 
 
-def _ingest(config: TableConfig, source: Source, parts: Sequence[Part]) -> Ingested:
+def _ingest(
+    config: TableConfig, source: Source, parts: Sequence[Part], unseen: Sequence[str]
+) -> Ingested:
     name = _name(config)
-    key = digest(source.label, asdict(config.read), config.contract)
+    key = digest(source.label, asdict(config.read), config.contract, *unseen)
     folder = tables_folder() / f"{name}-{key[:10]}"
     contract, written = _contract(config, source, parts, folder, name)
-    work = _Work(source, contract, written, folder, config.read.missing)
+    if unseen:
+        contract = replace(without(contract, unseen), fewest_rows=0, most_rows=None, freshness=None)
+    work = _Work(source, contract, written, folder, config.read.missing, unseen)
     with connects(folder) as connection:
 
         def make(part: Part, path: Path) -> dict[str, Any]:
@@ -117,6 +124,7 @@ class _Work:
     written: Path | None  # the contract's file, if it has one
     folder: Path
     missing: Sequence[str]
+    unseen: Sequence[str] = ()  # columns that may be there, and are not looked at
 
     @property
     def recipe(self) -> str:
@@ -139,6 +147,7 @@ class _Work:
         raw, endless, aside = f"{part.name}, as it is", {}, 0
         with temporary_folder(self.folder) as scratch, reading(self.source, part):
             self.source.open(con, part, raw)
+            raw = _unseen(con, raw, self.unseen)
             _require_columns(con, raw, self.contract, label_of(self.source, part))
             cast_usual(con, raw, self.contract, "typed")
             rows, columns, doubtful = path, "*", False
@@ -316,6 +325,19 @@ def _from_dict(saved: Mapping[str, Any]) -> Contract:
     rules = [RowRule(**rule) for rule in saved["rules"]]
     freshness = Freshness(**saved["freshness"]) if saved["freshness"] else None
     return Contract(**{**saved, "columns": columns, "rules": rules, "freshness": freshness})
+
+
+def _unseen(con: duckdb.DuckDBPyConnection, view: str, columns: Sequence[str]) -> str:
+    """A view without those of ``columns`` that it has."""
+    there = {name for name, *_ in con.execute(f"DESCRIBE {quoted(view)}").fetchall()}
+    if not (gone := [quoted(name) for name in columns if name in there]):
+        return view
+    rest = f"{view}, seen"
+    con.execute(
+        f"CREATE OR REPLACE TEMP VIEW {quoted(rest)} AS "
+        f"SELECT * EXCLUDE ({', '.join(gone)}) FROM {quoted(view)}"
+    )
+    return rest
 
 
 def _require_columns(

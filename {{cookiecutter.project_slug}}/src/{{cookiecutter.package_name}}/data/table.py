@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import duckdb
 
 VIEW = "typed"
+# What days are counted from: not the first date there is, or other rows would count anew.
+EPOCH = pd.Timestamp(1970, 1, 1)
 _AT_ONCE = 8  # columns of numbers read together
 _READ_AS = {
     "numeric": "numbers",
@@ -136,10 +138,9 @@ def table_of(
             frame = frame[~missing].reset_index(drop=True)
     target = found[config.target]
     if kind == "regression" and target.type in ("date", "datetime"):
-        first = frame[config.target].min()
-        days = (frame[config.target] - first).dt.total_seconds() / 86_400
+        days = (frame[config.target] - EPOCH).dt.total_seconds() / 86_400
         frame = frame.assign(**{config.target: days})
-        notes.append(f"{config.target}: dates, predicted as days since {first:%Y-%m-%d}")
+        notes.append(f"{config.target}: dates, predicted as days since {EPOCH:%Y-%m-%d}")
     for role, words in _READ_AS.items():
         if names := [column.name for column in columns if column.role == role]:
             notes.append(f"read as {words}: {', '.join(names)}")

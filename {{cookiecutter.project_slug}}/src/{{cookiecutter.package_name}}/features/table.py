@@ -10,8 +10,8 @@ from pandas.api import types
 from ..config import Config, TableConfig
 from ..data.examples import Examples, Kind, Schema
 from ..data.leaks import refuse_leaks
-from ..data.roles import LEARNABLE
-from ..data.table import Table, read_table
+from ..data.roles import LEARNABLE, Column
+from ..data.table import EPOCH, Table, read_table
 from .declared import select
 
 
@@ -72,36 +72,39 @@ def _free(name: str, frame: pd.DataFrame) -> str:
 
 
 def _columns(table: Table) -> dict[str, tuple[Kind, pd.Series, str]]:
-    """Feature name -> kind, values and meaning; a date becomes its day, weekday and hour."""
+    """Feature name -> kind, values and meaning."""
     found: dict[str, tuple[Kind, pd.Series, str]] = {}
     for column in table.columns:
-        if column.role not in LEARNABLE:
-            continue
-        values = table.frame[column.name]
-        match column.role:
-            case "numeric":
-                found[column.name] = ("numeric", values.astype("float64"), column.why)
-            case "boolean":
-                flags = values.cat.codes.astype("float64")  # false before true, missing is -1
-                found[column.name] = ("numeric", flags.where(flags >= 0), column.why)
-            case "category":
-                found[column.name] = ("categorical", values, column.why)
-            case "date":
-                for part, (numbers, meaning) in _date_parts(values).items():
-                    name = f"{column.name}_{part}"
-                    found[name] = ("numeric", numbers, f"{meaning} of {column.name}")
+        if column.role in LEARNABLE:
+            made = features_of(column, table.frame[column.name])
+            hour = made.get(f"{column.name}_hour")
+            if column.role == "date" and hour and not (hour[1].dropna() != 0).any():
+                del made[f"{column.name}_hour"]  # days without a time
+            found |= made
     return found
 
 
-def _date_parts(dates: pd.Series) -> dict[str, tuple[pd.Series, str]]:
-    days = (dates - dates.min()).dt.total_seconds() // 86_400
-    parts = {
-        "day": (days, "day, counted from the first"),
-        "weekday": (dates.dt.day_of_week.astype("float64"), "weekday, 0 is Monday,"),
+def features_of(column: Column, values: pd.Series) -> dict[str, tuple[Kind, pd.Series, str]]:
+    """What a model may see of a column: name -> kind, values and meaning.
+
+    A date becomes its day, weekday and hour. A value depends on its own row alone, so rows that are
+    scored one at a time, or years later, mean what they meant in training.
+    """
+    name, why = column.name, column.why
+    if column.role == "numeric":
+        return {name: ("numeric", values.astype("float64"), why)}
+    if column.role == "boolean":
+        flags = values.cat.codes.astype("float64")  # false before true, missing is -1
+        return {name: ("numeric", flags.where(flags >= 0), why)}
+    if column.role == "category":
+        return {name: ("categorical", values, why)}
+    days = (values - EPOCH).dt.total_seconds() // 86_400
+    weekday, hour = values.dt.day_of_week.astype("float64"), values.dt.hour.astype("float64")
+    return {
+        f"{name}_day": ("numeric", days, f"day, counted from 1970, of {name}"),
+        f"{name}_weekday": ("numeric", weekday, f"weekday, 0 is Monday, of {name}"),
+        f"{name}_hour": ("numeric", hour, f"hour of {name}"),
     }
-    if (dates.dt.hour.dropna() != 0).any():
-        parts["hour"] = (dates.dt.hour.astype("float64"), "hour")
-    return parts
 
 
 def _target(table: Table, name: str) -> tuple[pd.Series, list[str]]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xgboost as xgb
+from numpy.typing import NDArray
 
 from ...config import BoostingConfig
 from ...data.examples import Examples, Schema
@@ -143,6 +144,13 @@ class Boosting(Model):
         found = np.concatenate(parts).astype(np.float64)
         # Single precision inside the library: class probabilities miss 1 by the last digits.
         return found / found.sum(axis=1, keepdims=True) if found.ndim == 2 else found
+
+    def categories(self) -> dict[str, list[str]]:
+        return self._encoder.categories
+
+    def predict_codes(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._booster.set_param({"nthread": 1})
+        return np.asarray(self._booster.inplace_predict(matrix, validate_features=False))
 
     def save(self, folder: Path) -> None:
         with atomic_path(folder / "booster.ubj") as temporary:
