@@ -133,12 +133,13 @@ def test_a_wrong_path_names_what_is_near(tmp_path: Path) -> None:
         features.build(load_config(overrides))
 
 
-def test_a_date_to_predict_becomes_days_since_the_first(write_csv) -> None:
+def test_a_date_to_predict_becomes_days_since_1970(write_csv) -> None:
     days = pd.date_range("2024-02-01", periods=400).strftime("%d.%m.%Y")
     rows = [f"{x},{day}" for x, day in zip(NOISE, days, strict=True)]
     examples = features.build(load_config(write_csv("x,y", rows, "y")))
     assert examples.schema.task == "regression"
-    assert examples.frame["y"].tolist() == [float(day) for day in range(400)]
+    first = (pd.Timestamp("2024-02-01") - pd.Timestamp(0)).days
+    assert examples.frame["y"].tolist() == [float(first + day) for day in range(400)]
     assert "y: dates, predicted as days since 1970-01-01" in examples.notes
 
 

@@ -13,7 +13,7 @@ from ..data.folders import data_folder
 from ..data.sources.base import code_version, digest
 from ..errors import UserError
 from ..runs import find_run, open_run, read_manifest, sha256
-from .store import SUMMARY, Store
+from .store import Store
 
 _HERE = Path(__file__).parent
 
