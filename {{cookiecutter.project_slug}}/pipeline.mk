@@ -1,5 +1,5 @@
 # What the stage `pipeline` adds to the Makefile.
-.PHONY: steps reproduce promote track ui
+.PHONY: promote reproduce score steps track ui
 
 steps: setup  ## write dvc.yaml as conf/steps.yaml declares
 	@$(PYTHON) -m $(PACKAGE).steps dvc
@@ -16,6 +16,5 @@ ui: setup  ## MLflow's pages in a browser, fetched the first time
 promote: setup  ## champion and challenger; ARGS="champion latest"
 	@$(PYTHON) -m $(PACKAGE).promote $(ARGS)
 
-.PHONY: score
 score: setup  ## score users, or the rows of a table, with the newest model; ARGS="scoring.top_k=10"
 	@$(PYTHON) -m $(PACKAGE).score $(ARGS)

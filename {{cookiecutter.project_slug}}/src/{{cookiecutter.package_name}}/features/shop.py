@@ -30,7 +30,6 @@ from ..data import shop as simulated
 from ..data.examples import Examples, Schema, Stored, drawn, read
 from ..engines import open_engine
 from ..errors import UserError
-from ..progress import track
 from ..runs.files import sha256
 from . import shards
 from .contract import shop_contract
