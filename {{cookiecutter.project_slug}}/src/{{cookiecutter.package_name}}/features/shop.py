@@ -308,7 +308,7 @@ def feature_table(
         start: the first second of day 0.
         features: which, in the order of the columns.
     """
-    items = _priced(items)
+    items = priced(items)
     table = (
         impressions.mutate(
             day=(impressions.time - start) // simulated.DAY,
@@ -335,7 +335,7 @@ def feature_table(
 _COUNTS = ("user_shown", "user_clicks", "taste_shown", "taste_clicks")
 
 
-def _priced(items: Any) -> Any:
+def priced(items: Any) -> Any:
     """Items with what their category costs, and the category's number: cheaper to join by."""
     same = ibis.window(group_by="category")
     items = items.mutate(

@@ -47,8 +47,8 @@ def opened(config: EngineConfig, scratch: Path) -> Iterator[BigqueryBackend]:
         UserError: the client is not installed, or nobody is logged in to Google Cloud.
     """
     try:
+        import google.cloud.bigquery  # noqa: F401  # what Ibis needs
         from google.auth.exceptions import GoogleAuthError
-        from google.cloud import bigquery as _
     except ImportError as error:
         raise missing("bigquery") from error
     project, _, dataset = (config.address or "").partition(".")
