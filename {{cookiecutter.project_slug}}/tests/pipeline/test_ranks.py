@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from {{cookiecutter.package_name}} import workflow
 from {{cookiecutter.package_name}}.config import load_config
 from tests.conftest import SMALL
 
 
+@pytest.mark.slow
 def test_ranks_learn_about_the_same_and_the_same_twice() -> None:
     ranks = [*SMALL, "training.ranks=2", "training.threads=1"]
     one = workflow.train(load_config(SMALL))

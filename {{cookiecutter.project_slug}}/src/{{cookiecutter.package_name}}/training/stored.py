@@ -17,7 +17,7 @@ from ..errors import UserError
 from ..runs.files import WRITING
 from .models.encoding import Columns, Encoder
 
-_PAGE = 1 << 20  # rows of a page on the disk
+_BATCH = 65_536  # rows that are read at a time, at least
 _SHARE = 0.6  # of the memory that bins may take; the rest is for what Python and the sample need
 
 
@@ -34,7 +34,7 @@ class StoredBatches(xgb.DataIter):
         before: float,
         encoder: Encoder,
         cache: Path | None = None,
-        size: int = 65_536,
+        size: int = _BATCH,
     ) -> None:
         """``cache`` is where the library keeps what it makes of the rows, if not in memory."""
         self._files, self._schema, self._before = files, schema, before
@@ -66,7 +66,7 @@ def fit_encoder(stored: Stored, schema: Schema, before: float) -> tuple[Encoder,
     words = [name for name, kind in schema.features.items() if kind == "categorical"]
     found: dict[str, set[str]] = {name: set() for name in words}
     count = 0
-    for rows in _early(stored.files, schema, before, words, _PAGE):
+    for rows in _early(stored.files, schema, before, words, 16 * _BATCH):
         count += len(rows)
         for name in words:
             found[name].update(rows[name].unique().drop_null().to_pylist())
@@ -89,7 +89,9 @@ def bins(
     there learning is slower, and may grow other trees: it adds up page by page."""
     if count * _bytes_a_row(schema) <= _SHARE * stored.engine.memory * 2**20:
         return xgb.QuantileDMatrix(StoredBatches(stored.files, schema, before, encoder), **common)
-    rows = StoredBatches(stored.files, schema, before, encoder, folder / "bins", _PAGE)
+    # A page is rows, frame and numbers while it is made: together some tenth of the memory.
+    page = max(_BATCH, stored.engine.memory * 2**20 // (250 * len(schema.features)))
+    rows = StoredBatches(stored.files, schema, before, encoder, folder / "bins", page)
     return xgb.ExtMemQuantileDMatrix(rows, **common)
 
 
