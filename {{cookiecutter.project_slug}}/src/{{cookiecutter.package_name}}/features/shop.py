@@ -15,7 +15,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -419,9 +419,11 @@ def _rows(file: Path) -> int:
 
 
 def _key(shop: simulated.Shop, features: list[Feature], share: float = 1.0) -> str:
-    """The folder's name: another shop, set of share or version of this code makes one."""
+    """The folder's name: another shop, set of features, share or code makes another."""
     modules = (__file__, simulated.__file__, shards.__file__)
     code = [sha256(Path(module)) for module in modules]
-    content = [str(shop.root.name), asdict(shop), [f.name for f in features], share, code]
-    digest = hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()
+    # By name, not by where it lies: the same features on another machine have the same key.
+    names = [feature.name for feature in features]
+    content = [shop.root.name, shop.start, shop.days, shop.seed, names, share, code]
+    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     return f"{shop.root.name}-{digest[:10]}"
