@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -54,8 +55,8 @@ def steps(config: DictConfig | None = None) -> dict[str, Step]:
         plain = OmegaConf.to_container(merged.steps, resolve=config is not None)
         assert isinstance(plain, dict)
         found = {name: _typed(plain[name]) for name in names}
-    except (OSError, OmegaConfBaseException) as error:
-        raise UserError(f"{where}: {str(error).splitlines()[0]}") from error
+    except (OSError, OmegaConfBaseException, yaml.YAMLError) as error:
+        raise UserError(f"{where}: {' '.join(str(error).split())}") from error
     for name, step in found.items():
         for need in step.needs:
             if need not in found:
