@@ -416,8 +416,8 @@ def test_killed_at_any_moment(clone: Path, project: Path) -> None:
     subprocess.run(command, cwd=project, check=True)
     whole = time.monotonic() - began
     git(project, "reset", "--quiet", "--keep", "HEAD~1")
-    for share in range(1, 40):
-        seconds = whole * (0.4 + 0.6 * share / 40)  # before, it only renders
+    for share in range(1, 12):
+        seconds = whole * (0.4 + 0.6 * share / 12)  # before, it only renders
         process = subprocess.Popen(
             command,
             cwd=project,

@@ -149,7 +149,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 # --- Random edits. -------------------------------------------------------------------------------
 
-KINDS = ["insert", "insert", "insert", "replace", "rename", "move", "delete", "new", "collide"]
+KINDS = [*["insert"] * 5, "replace", "rename", "move", "delete", "delete", "new", "collide"]
 edits = st.lists(
     st.tuples(
         st.sampled_from(KINDS),
@@ -157,7 +157,7 @@ edits = st.lists(
         st.floats(0, 1, exclude_max=True),
     ),
     min_size=1,
-    max_size=12,
+    max_size=8,
 )
 COLLIDING = [
     "pipeline.mk",
