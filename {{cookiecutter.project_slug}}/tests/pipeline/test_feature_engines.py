@@ -140,7 +140,7 @@ def test_pieces_of_a_shard_change_no_byte(
     small_shop: simulated.Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = built(small_shop, tmp_path / "whole", LOCAL)
-    monkeypatch.setattr(shop.shards, "_PIECE", 97)
+    monkeypatch.setattr(shop.shards, "_PIECE", 997)
     assert built(small_shop, tmp_path / "pieces", LOCAL) == expected
 
 

@@ -56,6 +56,8 @@ def opened(config: EngineConfig, scratch: Path) -> Iterator[BigqueryBackend]:
         engine = ibis.bigquery.connect(
             project_id=project or None, dataset_id=dataset, **config.options
         )
+    except ImportError as error:  # Ibis finds what of the group is not there
+        raise missing("bigquery") from error
     except GoogleAuthError as error:
         raise UserError(
             f"engine=bigquery: {error}. Log in with `gcloud auth application-default login`."
