@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from pandas.api import types
@@ -109,7 +109,8 @@ def daily(overview: Overview) -> pd.Series | None:
 def _look_at_shop(config: ShopConfig, most_rows: int) -> Overview:
     from . import shop as simulated
 
-    shop = simulated.simulate(config)
+    # Users do not know of each other, so the first of many are the same as of a few.
+    shop = simulated.simulate(replace(config, users=min(config.users, most_rows)))
     parts, rows = [], 0
     for users, impressions in zip(shop.users, shop.impressions, strict=True):
         part = pd.read_parquet(impressions).merge(pd.read_parquet(users), on="user")

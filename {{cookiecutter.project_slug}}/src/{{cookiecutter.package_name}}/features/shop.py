@@ -89,8 +89,21 @@ FEATURES = [
 ]  # fmt: skip
 
 
-def build(config: Config) -> Examples:
-    """Simulate the shop where it is not there yet, and build its features shard by shard."""
+@dataclass(frozen=True)
+class Plan:
+    """Which features of which users are built, and where: ``share`` of them, of which ``seen`` are
+    in memory."""
+
+    shop: simulated.Shop
+    features: list[Feature]
+    share: float
+    seen: float
+    folder: Path
+    inputs: dict[Path, int]  # rows of each file of the shop
+
+
+def plan(config: Config) -> Plan:
+    """Simulate the shop where it is not there yet, and see how much of it is wanted."""
     assert isinstance(config.data, ShopConfig)
     shop = simulated.simulate(config.data, engine=config.engine)
     inputs = _inputs(shop)
@@ -102,22 +115,30 @@ def build(config: Config) -> Examples:
     chosen = select([feature.name for feature in FEATURES], config.features)
     features = [feature for feature in FEATURES if feature.name in chosen]
     folder = PROJECT_ROOT / "data" / "features" / _key(shop, features, share)
-    files = build_shards(shop, features, folder, config.engine, share)
+    return Plan(shop, features, share, seen, folder, inputs)
+
+
+def build(config: Config) -> Examples:
+    """Simulate the shop where it is not there yet, and build its features shard by shard."""
+    assert isinstance(config.data, ShopConfig)
+    wanted = plan(config)
+    files = build_shards(wanted.shop, wanted.features, wanted.folder, config.engine, wanted.share)
     stored, ranks = None, config.training.ranks
-    if seen < share or ranks > 1:
+    if wanted.seen < wanted.share or ranks > 1:
         stored = Stored(files, sum(map(_rows, files)), config.engine, ranks)
-    if seen < share:
-        frame = _sample(files, shop.seed, seen)
+    if wanted.seen < wanted.share:
+        frame = _sample(files, wanted.shop.seed, wanted.seen)
     else:
         frame = pd.concat(map(pd.read_parquet, files), ignore_index=True)
+    total = sum(wanted.inputs[path] for path in wanted.shop.impressions)
     notes = [f"a sample of whole users: {len(frame):,} of {total:,} rows"]
-    meaning = {feature.name: feature.why for feature in features}
-    made = schema(features)
+    meaning = {feature.name: feature.why for feature in wanted.features}
+    made = schema(wanted.features)
     first = datetime.date.fromisoformat(config.data.start)
     return Examples(
         frame,
         made,
-        inputs,
+        wanted.inputs,
         meaning,
         notes if len(frame) < total else [],
         derived=True,

@@ -74,7 +74,7 @@ def score_shop(
         UserError: the model needs a feature that is not declared or not known of users.
     """
     features_of(load_model(model))  # before anything takes long
-    shop = simulated.simulate(config)
+    shop = simulated.simulate(config, engine=engine)
     moment = moment_of(shop, settings.as_of)
     shards = list(zip(shop.users, shop.impressions, strict=True))
     table = items_of(shop.items)

@@ -10,7 +10,7 @@ def run(config: Config) -> None:
     if isinstance(config.data, ShopConfig):
         from ..data.shop import simulate
 
-        places.leave("ingest", simulate(config.data).root)
+        places.leave("ingest", simulate(config.data, engine=config.engine).root)
     else:
         from ..data.folders import quarantine_folder
         from ..data.ingest import ingest
