@@ -43,6 +43,7 @@ class RayEngine(Engine):
         super().__init__(config)
         global _running
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # a busy machine takes long
         try:
             import ray
         except ImportError as error:
@@ -60,7 +61,7 @@ class RayEngine(Engine):
         settings |= {"logging_level": "ERROR", "runtime_env": {"env_vars": environment()}}
         try:
             ray.init(**{**settings, **config.options})
-        except (ConnectionError, RuntimeError, ValueError, TypeError) as error:
+        except Exception as error:  # it raises just that when its processes do not start
             raise UserError(f"engine=ray could not begin: {_first_line(error)}") from error
         _running = config
 
