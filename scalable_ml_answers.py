@@ -45,26 +45,42 @@ OTHER_STDLIB = frozenset(
 # compares this list with a real environment.
 DEPENDENCIES = frozenset(
     """
-    adbc_driver_duckdb aiohappyeyeballs aiohttp aiosignal alembic antlr4 antlr4_python3_runtime
-    appnope ast_serialize asttokens atpublic attr attrs beautifulsoup4 bleach bs4 certifi cffi
-    cfgv charset_normalizer click cloudpickle colorama colorlog comm contourpy cycler dateutil
-    debugpy defusedxml detect_secrets distlib duckdb entrypoints executing fastjsonschema
-    filelock fonttools frozenlist greenlet grimp hydra hydra_core hydra_joblib_launcher
-    hydra_plugins hypothesis ibis ibis_framework identify idna import_linter importlinter
-    iniconfig ipykernel ipykernel_launcher ipython ipython_pygments_lexers jedi jinja2 joblib
-    jsonschema jsonschema_specifications jupyter jupyter_client jupyter_core jupyterlab_jupytext
-    jupyterlab_pygments jupytext jupytext_config kiwisolver librt mako markdown_it
-    markdown_it_py markupsafe matplotlib matplotlib_inline mdit_py_plugins mdurl mistune
-    mpl_toolkits multidict mypy mypy_extensions mypyc narwhals nbclient nbconvert nbformat
-    nest_asyncio2 nodeenv numpy omegaconf optuna packaging pandas pandas_stubs pandocfilters
-    papermill parso parsy pathspec pexpect pil pillow pip platformdirs pluggy pre_commit
-    pre_commit_hooks prompt_toolkit propcache psutil psycopg psycopg_binary ptyprocess public
-    pure_eval py pyarrow pyarrow_hotfix pycparser pydevd_plugins pygments pylab pyparsing pytest
-    python_dateutil python_discovery pyyaml pyzmq referencing requests rich rpds rpds_py ruamel
-    ruamel_yaml ruff scikit_learn scipy setuptools sklearn sortedcontainers soupsieve sqlalchemy
-    sqlglot stack_data tenacity threadpoolctl tinycss2 tlz toolz torch tornado tqdm traitlets
-    types_pyyaml typing_extensions tzdata urllib3 uv uv_build virtualenv wcwidth webencodings
-    wheel xgboost xgboost_cpu yaml yarl zmq
+    adbc_driver_duckdb aiohappyeyeballs aiohttp aiohttp_cors aiohttp_retry aiosignal alembic
+    amqp annotated_doc annotated_types antlr4 antlr4_python3_runtime anyio appdirs appnope
+    ast_serialize asttokens asyncssh atpublic attr attrs beautifulsoup4 billiard bleach boto3
+    botocore bs4 cachetools celery certifi cffi cfgv charset_normalizer click click_didyoumean
+    click_plugins click_repl cloudpickle colorama colorful colorlog comm configobj contourpy
+    cryptography cycler databricks databricks_sdk dateutil db_dtypes debugpy defusedxml
+    detect_secrets dictdiffer diskcache distlib distro dotenv dpath duckdb dulwich dvc dvc_data
+    dvc_http dvc_objects dvc_render dvc_studio_client dvc_task entrypoints executing fastapi
+    fastjsonschema filelock flask flatten_dict flufl flufl_lock fonttools frozenlist fsspec
+    funcy git gitdb gitpython google google_api_core google_auth google_auth_oauthlib
+    google_cloud_bigquery google_cloud_bigquery_storage google_cloud_core google_crc32c
+    google_resumable_media googleapis_common_protos grandalf greenlet grimp grpc grpc_status
+    grpcio grpcio_status gto h11 hydra hydra_core hydra_joblib_launcher hydra_optuna_sweeper
+    hydra_plugins hydra_ray_launcher hypothesis ibis ibis_framework identify idna import_linter
+    importlib_metadata importlinter iniconfig ipykernel ipykernel_launcher ipython
+    ipython_pygments_lexers iterative_telemetry jedi jinja2 jmespath joblib jsonschema
+    jsonschema_specifications jupyter jupyter_client jupyter_core jupyterlab_jupytext
+    jupyterlab_pygments jupytext jupytext_config kiwisolver kombu librt mako markdown_it
+    markdown_it_py markupsafe matplotlib matplotlib_inline mdit_py_plugins mdurl mistune mlflow
+    mlflow_skinny mpl_toolkits msgpack multidict mypy mypy_extensions mypyc narwhals nbclient
+    nbconvert nbformat nest_asyncio2 networkx nodeenv numpy oauthlib omegaconf opencensus
+    opencensus_context opentelemetry opentelemetry_api opentelemetry_exporter_prometheus
+    opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions optuna orjson
+    packaging pandas pandas_gbq pandas_stubs pandocfilters papermill parso parsy pathspec
+    pexpect pil pillow pip platformdirs pluggy pre_commit pre_commit_hooks prometheus_client
+    prompt_toolkit propcache proto proto_plus protobuf psutil psycopg psycopg_binary ptyprocess
+    public pure_eval py py4j py_spy pyarrow pyarrow_hotfix pyasn1 pyasn1_modules pycparser
+    pydantic pydantic_core pydantic_settings pydata_google_auth pydevd_plugins pydot pygit2
+    pygments pygtrie pylab pyparsing pyspark pytest python_dateutil python_discovery
+    python_dotenv pyyaml pyzmq ray referencing requests requests_oauthlib rich rpds rpds_py
+    ruamel ruamel_yaml ruff s3transfer scikit_learn scipy scmrepo semver setuptools shortuuid
+    shtab six sklearn smart_open smmap sortedcontainers soupsieve sqlalchemy sqlglot sqlparse
+    sqltrie stack_data starlette tabulate tenacity threadpoolctl tinycss2 tlz tomlkit toolz
+    torch tornado tqdm traitlets types_pyyaml typing_extensions typing_inspection tzdata
+    tzlocal urllib3 uv uv_build uvicorn validate vine virtualenv voluptuous wcwidth
+    webencodings wheel wrapt xgboost xgboost_cpu yaml yarl zc zc_lockfile zipp zmq
     """.split()
 )
 

@@ -1,6 +1,5 @@
 """Whole projects: made, set up, checked, tested and run, as their owners would."""
 
-import importlib.metadata
 import json
 import os
 import shutil
@@ -10,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from whole import QUICK, every_library_is_a_refused_name
 
 from conftest import TEMPLATE, Render, run
-from scalable_ml_answers import problem_with_package, problem_with_slug
 
 pytestmark = pytest.mark.full
 
@@ -27,17 +26,24 @@ AWKWARD = {
 }
 PROJECTS = {
     "defaults": ("3.11", {}),
-    "awkward": ("3.11", AWKWARD),
+    "awkward": ("3.11", AWKWARD | {"stage": "pipeline"}),
     "bsd-3.12": ("3.12", {"project_slug": "b", "license": "BSD-3-Clause"}),
     "proprietary-3.13": (
         "3.13",
-        {"project_name": "no", "license": "Proprietary", "python_version": "3.13"},
+        {
+            "project_name": "no",
+            "license": "Proprietary",
+            "python_version": "3.13",
+            "stage": "pipeline",
+        },
     ),
 }
 
 
-THOROUGH = ("defaults",)  # where the tests that take long run as well
-QUICK = """make test ARGS="-m 'not slow'" """
+# Another name or oldest Python is nothing to most tests: these go through every file, or run them.
+NAMES = """make test ARGS="-m 'not slow' tests/gates tests/test_config.py tests/test_extend.py \\
+  tests/test_jobs.py tests/test_notebooks.py tests/test_reproducible.py tests/test_runs.py" """
+TESTS = {"defaults": "make test", "proprietary-3.13": QUICK}
 # Gates do not know what data is the default.
 WITHOUT_GATES = """make test ARGS="-m 'not slow' --ignore tests/gates" """
 
@@ -89,7 +95,7 @@ def test_project(name: str, render: Render) -> None:
     assert said.startswith(version)
     run(project, "make check", UV_PYTHON=python)
     unchanged(project)
-    run(project, "make test" if name in THOROUGH else QUICK, UV_PYTHON=python)
+    run(project, TESTS.get(name, NAMES), UV_PYTHON=python)
     run(project, "make jobs", UV_PYTHON=python)
     unchanged(project)
 
@@ -101,22 +107,6 @@ def test_project(name: str, render: Render) -> None:
     assert (latest / "index.html").is_file()
 
     every_library_is_a_refused_name(project)
-
-
-def every_library_is_a_refused_name(project: Path) -> None:
-    """A package named like something in the project's environment would hide it."""
-    site_packages = [str(path) for path in project.glob(".venv/lib/python*/site-packages")]
-    usable: set[str] = set()
-    for distribution in importlib.metadata.distributions(path=site_packages):
-        name = distribution.metadata["Name"].replace(".", "-")
-        if name == project.name:
-            continue
-        usable.update({name} if problem_with_slug(name) is None else ())
-        tops = {
-            Path(file.parts[0]).stem for file in distribution.files or [] if file.suffix == ".py"
-        }
-        usable.update(top for top in tops if problem_with_package(top.lower()) is None)
-    assert not usable, "these belong into DEPENDENCIES of scalable_ml_answers.py"
 
 
 # --- Real tables. --------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from whole import QUICK, every_library_is_a_refused_name, with_groups
 
 from conftest import run
 from growing import (
@@ -345,7 +346,8 @@ def test_versions_without_edits(world: World, capfd: pytest.CaptureFixture[str])
 
 
 def test_an_edited_project_grows_by_make(tmp_path: Path) -> None:
-    """Made, used, edited, grown by `make grow STAGE=pipeline`: gates and tests are green."""
+    """Made, used, edited, grown by `make grow STAGE=pipeline`: gates, jobs and tests are
+    green, those of every engine too."""
     template = copy_template(tmp_path / "template", small=False)
     commit(template, "v1")
     run(tmp_path, f"{sys.executable} -m cookiecutter template --no-input --default-config")
@@ -374,3 +376,11 @@ def test_an_edited_project_grows_by_make(tmp_path: Path) -> None:
     assert not (project / "docs/model-card.md").exists()
     assert "seed: 43 " in (project / "conf/config.yaml").read_text()
     assert "- tracking: none" in (project / "conf/config.yaml").read_text()
+
+    with_groups(project, "bigquery", "postgres", "ray", "spark", "sweeps")
+    run(project, "git commit -qam 'Every engine'")
+    run(project, "make test ARGS=tests/pipeline")
+    run(project, QUICK)
+    run(project, "make jobs")
+    assert git(project, "status", "--porcelain") == ""
+    every_library_is_a_refused_name(project)
