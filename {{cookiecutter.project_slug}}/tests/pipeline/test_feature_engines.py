@@ -42,7 +42,7 @@ SHOPS = st.builds(
 )
 
 
-@pytest.fixture(params=["spark", "postgres"])
+@pytest.fixture(params=[pytest.param("spark", marks=pytest.mark.slow), "postgres"])
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> EngineConfig:
     if request.param == "spark":
         pytest.importorskip("pyspark", reason="the group spark is not installed")

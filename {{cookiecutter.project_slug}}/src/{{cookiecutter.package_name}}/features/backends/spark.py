@@ -45,7 +45,7 @@ class SparkBackend(Backend):
         return self._sql(expression).toArrow()
 
     def _sql(self, expression: Any) -> Any:
-        return self._spark.sql(str(ibis.to_sql(expression, dialect="pyspark")))
+        return self._spark.sql(ibis.pyspark.compile(expression))
 
 
 @contextmanager
