@@ -54,8 +54,8 @@ def test_a_larger_stage_only_adds(projects: dict[str, Path]) -> None:
 
 def test_lab_says_nothing_of_the_groups_of_stages(projects: dict[str, Path]) -> None:
     project = tomllib.loads((projects["lab"] / "pyproject.toml").read_text())
-    assert set(project["dependency-groups"]) == {"dev"}
-    assert "default-groups" not in project["tool"]["uv"]
+    assert set(project["dependency-groups"]) == {"dev", "neural", "postgres"}
+    assert not any(isinstance(each, dict) for each in project["dependency-groups"]["dev"])
 
 
 def test_an_absent_fragment_leaves_nothing_behind(projects: dict[str, Path]) -> None:

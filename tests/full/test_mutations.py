@@ -1,4 +1,4 @@
-"""Every rule of the gates turns `make check` red on its fault, in a whole project."""
+"""Every rule of the gates turns `make check` red on its fault, in a project of the largest stage."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def planted(result: dict[str, str], finds: dict[str, str]) -> str:
 
 
 def test_every_fault_turns_make_check_red(render: Render) -> None:
-    project = render(package_name="ranker")
+    project = render(package_name="ranker", stage="pipeline")
     run(project, "make setup && git add uv.lock && git commit -qm lock")
     run(project, "make check")
     first = "" if os.environ.get("EVERY_FAULT") else "--first"

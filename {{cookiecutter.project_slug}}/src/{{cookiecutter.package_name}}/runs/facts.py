@@ -10,7 +10,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config.schema import SECTIONS, VARIANTS
+from ..config.schema import SECTIONS, STAGE, VARIANTS
 from .run import JOBS
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def changed(config: Mapping[str, Any]) -> dict[str, Any]:
             key, schemas = VARIANTS[section]
             schema = schemas.get(value.get(key))
         else:
-            schema = SECTIONS.get(section)
+            schema = {**SECTIONS, **STAGE}.get(section)
         defaults = flat(_defaults(schema), f"{section}.") if schema else {}
         if section not in ("overrides", "jobs", "tuning"):  # these say how, and are long
             here = flat(value, f"{section}.") if isinstance(value, Mapping) else {section: value}
