@@ -173,6 +173,7 @@ def test_one_dead_server_is_asked_once_for_all_runs(embedded: Path, silent: str)
     assert len(said) == 1 and "did not answer" in said[0]
 
 
+@pytest.mark.usefixtures("empty_store")
 def test_ctrl_c_while_it_is_sent_leaves_a_success(
     runs: Path, silent: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
