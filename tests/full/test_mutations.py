@@ -1,4 +1,4 @@
-"""Every rule of the gates turns `make check` red on its fault, in a project of the largest stage."""
+"""Every rule of the gates turns `make check` red on its fault, in a project of all stages."""
 
 import json
 import os
