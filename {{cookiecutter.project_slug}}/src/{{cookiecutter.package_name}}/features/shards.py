@@ -56,6 +56,7 @@ def connected(limits: Limits) -> Iterator[Any]:
         # order, guessed from too little, made 15 million rows in between of 2 million.
         disabled_optimizers="join_order",
     )
+    backend.con.execute("SET enable_progress_bar = false")  # whoever waits sees shards go by
     try:
         yield backend
     finally:
