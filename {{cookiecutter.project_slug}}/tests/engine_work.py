@@ -97,9 +97,9 @@ def simulate(job: tuple[Any, Path, int, int]) -> Path:
     """Users ``[first, last)`` of a shop, into a file."""
     import pyarrow.parquet as pq
 
-    from {{cookiecutter.package_name}}.data import shop
+    from {{cookiecutter.package_name}}.data.simulation import simulate_impressions
 
     config, folder, first, last = job
     path = folder / f"{first}.parquet"
-    pq.write_table(shop.simulate_impressions(config, first, last), path, compression="zstd")
+    pq.write_table(simulate_impressions(config, first, last), path, compression="zstd")
     return path
