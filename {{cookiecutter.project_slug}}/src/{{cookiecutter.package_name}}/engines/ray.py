@@ -62,7 +62,8 @@ class RayEngine(Engine):
         try:
             ray.init(**{**settings, **config.options})
         except Exception as error:  # it raises just that when its processes do not start
-            raise UserError(f"engine=ray could not begin: {_first_line(error)}") from error
+            hint = " Does it ask for a token (RAY_AUTH_TOKEN)?" if config.address else ""
+            raise UserError(f"engine=ray could not begin: {_first_line(error)}.{hint}") from error
         _running = config
 
     def map(self, function: Callable[[T], R], items: Sequence[T], what: str) -> list[R]:
