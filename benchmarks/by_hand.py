@@ -4,80 +4,24 @@ gives the same rows and columns in the same order as ours."""
 
 from __future__ import annotations
 
-SQL = """\
-copy (
-with priced as (
-    select item, category, list_price_cents, dense_rank() over (order by category) as shelf,
-        sum(list_price_cents) over (partition by category)::bigint as total,
-        count(*) over (partition by category) as n
-    from '{shop}/items.parquet'
-), ware as (
-    select item, category, list_price_cents, shelf, total / n as category_price,
-        (2000 * list_price_cents * n + total) // (2 * total) as ratio
-    from priced
-), shown as (
-    select i.*, (i.time - {start}) // 86400 as day,
-        w.category, w.list_price_cents, w.shelf, w.category_price, w.ratio
-    from '{shop}/impressions/*.parquet' i join ware w using (item)
-), item_days as (
-    select item, day, count(*) as n, sum(click) as clicks from shown group by all
-), item_past as (
-    select item, day, coalesce(sum(n) over past, 0) as item_shown,
-        coalesce(sum(clicks) over past, 0) as item_clicks
-    from item_days
-    window past as (partition by item order by day
-        rows between unbounded preceding and 1 preceding)
-), visits as (
-    select user, time, count(*) as n, sum(click) as clicks, sum(ratio * click) as ratios
-    from shown group by all
-), user_past as (
-    select user, time, coalesce(sum(n) over past, 0) as user_shown,
-        coalesce(sum(clicks) over past, 0) as user_clicks,
-        sum(ratios) over past as user_clicked_ratio, max(time) over past as user_last
-    from visits
-    window past as (partition by user order by time
-        range between unbounded preceding and 1 preceding)
-), tastes as (
-    select user, shelf, time, count(*) as n, sum(click) as clicks from shown group by all
-), taste_past as (
-    select user, shelf, time, coalesce(sum(n) over past, 0) as taste_shown,
-        coalesce(sum(clicks) over past, 0) as taste_clicks
-    from tastes
-    window past as (partition by user, shelf order by time
-        range between unbounded preceding and 1 preceding)
-)
-select user, visit, position, user * 65536 + visit as slate, day, item, click,
-    price_cents::double as price,
-    (1 - price_cents / list_price_cents)::double as discount,
-    (list_price_cents / category_price)::double as relative_price,
-    ((time % 86400) // 3600)::double as hour,
-    ((time // 86400 + 3) % 7)::double as weekday,
-    device, segment, category,
-    (day - joined_day)::double as tenure_days,
-    user_shown::double as user_shown,
-    (user_clicks + 1) / (user_shown + 12) as user_rate,
-    user_clicked_ratio / nullif(user_clicks, 0) / 1000 as user_price_ratio,
-    (time - user_last) / 86400 as user_days_since,
-    taste_shown::double as taste_shown,
-    (taste_clicks + 1) / (taste_shown + 12) as taste_rate,
-    (taste_clicks + 1) / (taste_shown + 12) / ((user_clicks + 1) / (user_shown + 12)) as taste_lift,
-    item_shown::double as item_shown,
-    (item_clicks + 1) / (item_shown + 12) as item_rate
-from shown
-join '{shop}/users/*.parquet' using (user)
-join item_past using (item, day)
-join user_past using (user, time)
-join taste_past using (user, shelf, time)
-order by user, visit, position
-) to '{target}' (format parquet, compression zstd)
-"""
+from pathlib import Path
+
+SQL = Path(__file__).with_name("features_by_hand.sql").read_text()
 
 DUCKDB = """\
 import sys
 import duckdb
-shop, target, start, threads, query = sys.argv[1:6]
-duckdb.execute(f"set threads = {threads}")
-duckdb.execute(query.format(shop=shop, target=target, start=start))
+shop, target, start, threads, text = sys.argv[1:6]
+past = target.replace(".parquet", "-history.parquet")
+history, features = text.format(
+    start=start, items=f"{shop}/items.parquet", users=f"{shop}/users/*.parquet",
+    impressions=f"{shop}/impressions/*.parquet", all_impressions=f"{shop}/impressions/*.parquet",
+    history=past).split("\\n;")[:2]
+# Joins in the order in which they are written, as in ours.
+duckdb.execute(f"set threads = {threads}; set disabled_optimizers = 'join_order'")
+duckdb.execute(f"copy ({history}) to '{past}' (format parquet)")
+as_ours = "format parquet, compression zstd, compression_level 1"
+duckdb.execute(f"copy ({features}) to '{target}' ({as_ours})")
 """
 
 POLARS = """\

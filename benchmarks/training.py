@@ -159,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def copy(project: Path, root: Path) -> None:
     """What a project trains with, so that nothing is written into it."""
-    root.mkdir()
+    root.mkdir(exist_ok=True)
     for name in TAKEN:
         source = project / name
         if source.is_dir():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from {{cookiecutter.package_name}} import promote
+from {{cookiecutter.package_name}}.errors import UserError
 from {{cookiecutter.package_name}}.registry import CHALLENGER, CHAMPION, Registry
 from {{cookiecutter.package_name}}.tracking import store
 
@@ -109,13 +110,24 @@ def test_mlflow_loads_the_champion_by_its_alias() -> None:
     assert model.predict(pd.DataFrame({"price": [1.0], "device": ["phone"]})).tolist() == [0.25]
 
 
+def test_who_was_judged_against_a_former_champion_is_refused() -> None:
+    first = champion()
+    second = finished(config(), model=SECOND)
+    assert promote.main(["candidate", second.name]) == 0
+    version = registry().at(CHALLENGER)
+    assert version is not None
+    with pytest.raises(UserError, match="meanwhile"):
+        registry().crown(version, None, {})  # as found before `first` became champion elsewhere
+    assert at(CHAMPION) == first.name
+
+
 def test_two_promotions_at_once_leave_the_one_that_was_judged_last_out() -> None:
     runs = [finished(config(), model=each) for each in (FIRST, SECOND)]
     for each in (FIRST, SECOND):
         judged(config(), each, "popularity")
     command = [sys.executable, "-m", promote.__name__, "champion"]
     at_once = [subprocess.Popen([*command, run.name], env=os.environ.copy()) for run in runs]
-    ended = sorted(each.wait(120) for each in at_once)
+    ended = sorted(each.wait(300) for each in at_once)
     # One is champion. The other met its lock, or the gate, as there was a champion by then.
     assert ended in ([0, 1], [0, 75])
     winner = at(CHAMPION)

@@ -309,7 +309,7 @@ def _serve(uv: str, folder: Path, port: int) -> subprocess.Popen | None:
     server = subprocess.Popen(
         command, cwd=PROJECT_ROOT, env=environment, start_new_session=True, stderr=-3, stdout=-3
     )
-    for _ in range(240):
+    for _ in range(600):
         try:
             with urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
                 return server

@@ -30,6 +30,7 @@ PACKAGE = pipeline.PACKAGE
 PARTS = (".dvc", ".dvcignore", ".gitignore", "conf", "src", "pyproject.toml", "uv.lock")
 SMALL = ["data=shop", "features=all", "model=boosting", "data.users=120", "data.shard_users=50"]
 SMALL += ["model.rounds=5", "evaluation.resamples=50"]
+JUDGED = {"train", "evaluate"}
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "tmp", "cache", "config.local")
 
 
@@ -132,18 +133,13 @@ def test_nothing_is_run_twice_and_git_is_left_alone(first: Copy) -> None:
 @pytest.mark.parametrize(
     ("name", "before", "after", "steps"),
     [
-        ("conf/model/boosting.yaml", r"^max_depth: \d+", "max_depth: 3", {"train", "evaluate"}),
+        ("conf/model/boosting.yaml", r"^max_depth: \d+", "max_depth: 3", JUDGED | {"score"}),
         ("conf/model/linear.yaml", r"^l2: [\d.]+", "l2: 7.5", set()),
-        ("conf/config.yaml", r"- model: \w+", "- model: popularity", {"train", "evaluate"}),
+        ("conf/config.yaml", r"- model: \w+", "- model: popularity", JUDGED | {"score"}),
         ("conf/config.yaml", r"- engine: local", "- engine: other", set()),
-        ("conf/config.yaml", r"^  top_k: \d+", "  top_k: 7", {"train", "evaluate"}),
-        (
-            "conf/features/all.yaml",
-            r"exclude: \[\]",
-            "exclude: [a]",
-            {"features", "train", "evaluate"},
-        ),
-        ("src/{package}/evaluation/plots.py", r"\Z", "# more\n", {"train", "evaluate"}),
+        ("conf/config.yaml", r"^  top_k: \d+", "  top_k: 7", JUDGED),
+        ("conf/features/all.yaml", r"exclude: \[\]", "exclude: [a]", JUDGED | {"features"}),
+        ("src/{package}/evaluation/plots.py", r"\Z", "# more\n", JUDGED),
         ("src/{package}/evaluation/crossval.py", r"\Z", "# more\n", set()),
     ],
 )

@@ -24,6 +24,7 @@ from ..runs.files import WRITING, atomic_path, leftovers, make_folder
 PYTHON = 300  # MiB that a worker needs beside what DuckDB counts: libraries, and a group of rows
 _LEAST = 100  # MiB below which DuckDB finishes nothing
 _GROUP = 122_880  # rows of a group in a file, and in memory while it is written
+_PIECE = 250_000  # rows of which features are computed at once
 _FEW = 1_000_000  # rows of which features are built sooner than workers have started
 
 
@@ -75,16 +76,40 @@ def spill_folder(folder: Path) -> Iterator[Path]:
 
 def rows_of(backend: Any, table: Any) -> pa.RecordBatchReader:
     """The rows of an expression on DuckDB as they come, with the types that it declares."""
-    reader = backend.con.sql(ibis.to_sql(table, dialect="duckdb")).to_arrow_reader(_GROUP)
     schema = table.schema().to_pyarrow()
-    batches = (
-        pa.RecordBatch.from_arrays(
-            [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)],
-            schema=schema,
-        )
-        for batch in reader
-    )
+    batches = _batches(backend, ibis.to_sql(table, dialect="duckdb"), schema)
     return pa.RecordBatchReader.from_batches(schema, batches)
+
+
+def rows_by_piece(backend: Any, table: Any, users: pa.Table, shown: Any) -> pa.RecordBatchReader:
+    """The rows of an expression of the tables ``users`` and ``impressions`` on DuckDB, for some
+    users after the other: users do not know each other, so only the rows of a few have to be in
+    memory at a time, and one statement serves all."""
+    schema = table.schema().to_pyarrow()
+    statement = ibis.to_sql(table, dialect="duckdb")
+    pieces = -(-shown.count().execute() // _PIECE)
+    each = max(1, -(-len(users) // max(1, pieces)))
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for first in range(0, len(users), each):
+            piece = users.slice(first, each)
+            low, high = piece["user"][0].as_py(), piece["user"][-1].as_py()
+            backend.con.register("piece", piece)
+            backend.con.execute("DELETE FROM users; INSERT INTO users FROM piece")
+            backend.create_view(
+                "impressions", shown.filter(shown.user.between(low, high)), overwrite=True
+            )
+            yield from _batches(backend, statement, schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _batches(backend: Any, statement: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for batch in backend.con.sql(statement).to_arrow_reader(_GROUP):
+        columns = [
+            column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)
+        ]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def write_rows(path: Path, rows: pa.RecordBatchReader) -> None:

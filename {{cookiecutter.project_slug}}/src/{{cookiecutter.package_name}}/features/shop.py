@@ -40,6 +40,7 @@ from .shards import (
     Part,
     connected,
     few,
+    rows_by_piece,
     rows_of,
     sampled,
     spill_folder,
@@ -268,19 +269,19 @@ def build_shard(job: ShardJob) -> None:
     """Build and write the features of one shard; done twice it leaves the same file."""
     declared = {feature.name: feature for feature in FEATURES}
     with connected(job.limits) as duckdb:
-        users = duckdb.create_table("users", sampled(job.users, job.seed, job.share), temp=True)
-        impressions = duckdb.read_parquet(str(job.impressions))
-        if job.share < 1:
-            impressions = impressions.semi_join(users, "user")
+        users = sampled(job.users, job.seed, job.share)
+        shown = duckdb.read_parquet(str(job.impressions), table_name="shown")
+        of_users = duckdb.create_table("users", users.schema.empty_table(), temp=True)
+        impressions = duckdb.create_view("impressions", shown)
         table = feature_table(
-            users,
+            of_users,
             duckdb.read_parquet(str(job.items)),
-            impressions,
+            impressions.semi_join(of_users, "user") if job.share < 1 else impressions,
             duckdb.read_parquet(str(job.history)),
             job.start,
             [declared[name] for name in job.features],
-        )
-        write_rows(job.out, rows_of(duckdb, table.order_by(KEY)))
+        ).order_by(KEY)
+        write_rows(job.out, rows_by_piece(duckdb, table, users, shown))
 
 
 def item_history(items: Any, impressions: Any, start: int) -> Any:

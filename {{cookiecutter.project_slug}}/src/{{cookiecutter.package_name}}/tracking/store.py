@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "artifacts"
+_CAUSES = (
+    "Read timed out",
+    "Connection refused",
+    "Connection aborted",
+    "Connection reset",
+    "Name or service not known",
+    "Max retries exceeded",
+)
 
 
 def address(config: TrackingConfig) -> str:
@@ -33,6 +41,7 @@ def connect(config: TrackingConfig) -> MlflowClient:
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     try:
         import mlflow
     except ImportError as error:
@@ -98,7 +107,7 @@ def is_of_the_store(error: BaseException) -> bool:
 def in_short(error: BaseException) -> str:
     """What a person is told of an error of MLflow's: they are long."""
     text = " ".join(str(error).split()) or type(error).__name__
-    for cause in ("Read timed out", "Connection refused", "Name or service not known"):
+    for cause in _CAUSES:
         if cause in text:
             return cause.lower()
     return text if len(text) <= 200 else text[:199] + "…"
