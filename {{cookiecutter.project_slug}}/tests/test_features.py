@@ -8,7 +8,12 @@ import pandas as pd
 import pytest
 
 from {{cookiecutter.package_name}} import features
-from {{cookiecutter.package_name}}.config import Config, EngineConfig, FeaturesConfig, load_config
+from {{cookiecutter.package_name}}.config import (
+    Config,
+    EngineConfig,
+    FeaturesConfig,
+    load_config,
+)
 from {{cookiecutter.package_name}}.data import shop as simulated
 from {{cookiecutter.package_name}}.errors import UserError
 from {{cookiecutter.package_name}}.features import shop

@@ -24,7 +24,8 @@ from {{cookiecutter.package_name}}.runs import read_manifest
 from {{cookiecutter.package_name}}.training.models import fit_model, save_model
 from {{cookiecutter.package_name}}.training.splits import Split, split
 from {{cookiecutter.package_name}}.training.stored import StoredBatches, fit_encoder
-from tests.conftest import SHOP
+
+from .conftest import SHOP
 
 SOME = [*SHOP, "model=boosting", "model.rounds=25", "training.sample=4000"]
 
@@ -229,7 +230,8 @@ def test_ranks_need_a_stage_that_has_them(
     config: Config, stored: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert stored.stored is not None
-    monkeypatch.setitem(sys.modules, "{{cookiecutter.package_name}}.training.ranks", None)
+    module = f"{features.__name__.partition('.')[0]}.training.ranks"
+    monkeypatch.setitem(sys.modules, module, None)
     two = replace(stored, stored=replace(stored.stored, ranks=2))
     with pytest.raises(UserError, match="make grow STAGE=pipeline"):
         fit_model(config.model, two, parts_of(stored, config), 1, 2)

@@ -6,7 +6,8 @@ import pytest
 
 from {{cookiecutter.package_name}} import workflow
 from {{cookiecutter.package_name}}.config import load_config
-from tests.conftest import SMALL
+
+from ..conftest import SMALL
 
 
 @pytest.mark.slow

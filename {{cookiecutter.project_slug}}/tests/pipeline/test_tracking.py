@@ -16,7 +16,13 @@ import pytest
 from {{cookiecutter.package_name}}.config import PROJECT_ROOT, load_config
 from {{cookiecutter.package_name}}.errors import UserError
 from {{cookiecutter.package_name}}.runs import open_run, read_manifest
-from {{cookiecutter.package_name}}.tracking import content, handing, outbox, sender, store
+from {{cookiecutter.package_name}}.tracking import (
+    content,
+    handing,
+    outbox,
+    sender,
+    store,
+)
 from {{cookiecutter.package_name}}.tracking.__main__ import main
 
 from .tracked import SHOP, config, finished, note

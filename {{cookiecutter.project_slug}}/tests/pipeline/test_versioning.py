@@ -20,9 +20,6 @@ import yaml
 from {{cookiecutter.package_name}}.config import PROJECT_ROOT
 from {{cookiecutter.package_name}}.errors import UserError
 from {{cookiecutter.package_name}}.steps import declared, pipeline
-from gates.core.gate import Context
-from gates.core.settings import Settings
-from gates.versioning import check_versioned
 
 pytest.importorskip("dvc", reason="the group dvc is not installed")
 
@@ -32,6 +29,15 @@ SMALL = ["data=shop", "features=all", "model=boosting", "data.users=120", "data.
 SMALL += ["model.rounds=5", "evaluation.resamples=50"]
 JUDGED = {"train", "evaluate"}
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "tmp", "cache", "config.local")
+
+
+def versioned(root: Path) -> list[Any]:
+    """What the gate says of the tables that the configuration names."""
+    from gates.core.gate import Context
+    from gates.core.settings import Settings
+    from gates.versioning import check_versioned
+
+    return list(check_versioned(Context(root, Settings())))
 
 
 @dataclass
@@ -315,7 +321,7 @@ def test_data_in_no_history(tmp_path: Path, text: str, there: tuple[str, ...], r
     conf = tmp_path / "conf" / "data" / "orders.yaml"
     conf.parent.mkdir(parents=True)
     conf.write_text(f"{text}\n")
-    findings = list(check_versioned(Context(tmp_path, Settings())))
+    findings = versioned(tmp_path)
     assert [finding.line for finding in findings] == [1] * red
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     if red and not there:  # a small file that git has
@@ -323,4 +329,4 @@ def test_data_in_no_history(tmp_path: Path, text: str, there: tuple[str, ...], r
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
         subprocess.run(["git", "-C", str(tmp_path), "add", "-f", name], check=True)
-        assert not list(check_versioned(Context(tmp_path, Settings())))
+        assert not versioned(tmp_path)

@@ -1,7 +1,7 @@
-"""One step of the path: ``python -m {{ cookiecutter.package_name }}.steps train model.rounds=50``.
+"""``python -m {{ cookiecutter.package_name }}.steps STEP [OVERRIDES]``: a step.
 
-python -m {{ cookiecutter.package_name }}.steps STEP [OVERRIDES]   a step of conf/steps.yaml, its outputs below data/steps/
-python -m {{ cookiecutter.package_name }}.steps dvc                write dvc.yaml as conf/steps.yaml declares
+STEP is one of conf/steps.yaml, whose outputs come below data/steps/, or ``dvc``, which writes
+dvc.yaml as that declares.
 
 A step reads the overrides of params.yaml, then those of the command line.
 """
