@@ -18,7 +18,7 @@ from .registry import CHALLENGER, CHAMPION, Refused, Registry, Version, judge
 from .runs import claim, find_run, read_manifest, settle
 from .runs.manifest import SUCCEEDED
 from .tracking import sender, store
-from .tracking.settings import settings
+from .tracking.settings import options, settings
 
 PACKAGE = __package__
 WHAT = "Champion and challenger: which model is in use."
@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             below.add_argument("run", nargs="?", default="latest", help="of a training run")
         if verb == "champion":
             below.add_argument("run", nargs="?", help="of a training run; without: the challenger")
-        below.add_argument("--set", dest="overrides", action="append", default=[], metavar="K=V")
-    given = list(sys.argv[1:] if arguments is None else arguments)
+        below.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    given = options(sys.argv[1:] if arguments is None else arguments)
     args = parser.parse_args(given or ["status"])
     try:
         settle()

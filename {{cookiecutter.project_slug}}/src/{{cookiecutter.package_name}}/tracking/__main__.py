@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ..errors import UserError
 from ..runs import facts, find_run, list_runs, read_manifest
 from . import outbox, sender, store
-from .settings import settings
+from .settings import options, settings
 
 WHAT = "Send runs to MLflow, see what waits, open its pages."
 PATIENCE = 60.0  # seconds to wait for another sender
@@ -29,18 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     send.add_argument("run", nargs="*", help="an id, the beginning or end of one, 'latest'")
     send.add_argument("--background", action="store_true", help=argparse.SUPPRESS)
     words = "send what waits, and once more what was refused"
-    commands.add_parser("retry", help=words, description=words)
+    retry = commands.add_parser("retry", help=words, description=words)
     words = "which runs were sent, which wait, which were refused, and why"
-    commands.add_parser("status", help=words, description=words)
+    status = commands.add_parser("status", help=words, description=words)
     words = "bring a run from MLflow into the runs folder"
     fetch = commands.add_parser("fetch", help=words, description=words)
     fetch.add_argument("run", help="its whole id")
     words = "open MLflow's pages of the embedded store, or say where those of the server are"
     ui = commands.add_parser("ui", help=words, description=words)
     ui.add_argument("--port", type=int, default=0, help="of this machine; 0: any free one")
-    for each in (send, fetch, ui):
-        each.add_argument("--set", dest="overrides", action="append", default=[], metavar="K=V")
-    args = parser.parse_args(arguments)
+    for each in (send, retry, status, fetch, ui):
+        each.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    args = parser.parse_args(options(sys.argv[1:] if arguments is None else arguments))
     try:
         return _COMMANDS[args.command or "send"](args)
     except UserError as error:

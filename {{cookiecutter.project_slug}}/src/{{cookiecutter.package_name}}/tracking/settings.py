@@ -31,3 +31,12 @@ def settings(overrides: Sequence[str] = ()) -> TrackingConfig:
     raise UserError(
         "no store is named. Give --set tracking=mlflow, or make it the default in conf/config.yaml."
     )
+
+
+def options(arguments: Sequence[str]) -> list[str]:
+    """``KEY=VALUE``, as every command of the project takes it, for a parser that has ``--set``."""
+    found: list[str] = []
+    for each in arguments:
+        given = "=" in each and not each.startswith("-") and found[-1:] != ["--set"]
+        found += ["--set", each] if given else [each]
+    return found
