@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             below.add_argument("run", nargs="?", default="latest", help="of a training run")
         if verb == "champion":
             below.add_argument("run", nargs="?", help="of a training run; without: the challenger")
-        below.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+        below.add_argument(
+            "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE"
+        )
     given = options(sys.argv[1:] if arguments is None else arguments)
     args = parser.parse_args(given or ["status"])
     try:

@@ -39,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ui = commands.add_parser("ui", help=words, description=words)
     ui.add_argument("--port", type=int, default=0, help="of this machine; 0: any free one")
     for each in (send, retry, status, fetch, ui):
-        each.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+        each.add_argument(
+            "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE"
+        )
     args = parser.parse_args(options(sys.argv[1:] if arguments is None else arguments))
     try:
         return _COMMANDS[args.command or "send"](args)
