@@ -132,7 +132,11 @@ def _ui(args: argparse.Namespace) -> int:
         raise UserError("uv is needed to fetch MLflow's pages: make ui finds it.")
     if not list_runs():
         print("no runs yet: the pages will be empty.")
-    store.connect(config)
+    found = store.connect(config).get_experiment_by_name(config.experiment)
+    # MLflow opens on pages for language models; the runs are behind another switch.
+    page = (
+        f"#/experiments/{found.experiment_id}/runs?workflowType=machine_learning" if found else ""
+    )
     from importlib.metadata import version
 
     port = args.port or _free_port()
@@ -143,7 +147,7 @@ def _ui(args: argparse.Namespace) -> int:
     serve = ["mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
     artifacts = (outbox.folder() / store.ARTIFACTS).as_uri()
     kept = ["--backend-store-uri", store.address(config), "--artifacts-destination", artifacts]
-    print(f"MLflow: http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
+    print(f"MLflow: http://{HOST}:{port}/{page} (Ctrl-C ends it)", flush=True)
     environment = {key: each for key, each in os.environ.items() if key != "PYTHONPATH"}
     return subprocess.run([uv, *own, *serve, *kept], env=environment, check=False).returncode
 
