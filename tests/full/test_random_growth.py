@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from whole import QUICK, every_library_is_a_refused_name, with_groups
+from whole import every_library_is_a_refused_name, with_groups
 
 from conftest import run
 from growing import (
@@ -380,7 +380,6 @@ def test_an_edited_project_grows_by_make(tmp_path: Path) -> None:
     with_groups(project, "bigquery", "postgres", "ray", "spark", "sweeps")
     run(project, "git commit -qam 'Every engine'")
     run(project, "make test ARGS=tests/pipeline")
-    run(project, QUICK)
     run(project, "make jobs")
     assert git(project, "status", "--porcelain") == ""
     every_library_is_a_refused_name(project)

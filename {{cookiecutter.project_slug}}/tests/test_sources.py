@@ -367,21 +367,22 @@ def postgres() -> Iterator[str]:
         pytest.skip("no PostgreSQL server is installed here")
     binaries = found[-1].parent
     folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
-    prefix: list[str] = []
+    owner: dict[str, Any] = {}
     if os.geteuid() == 0:  # it refuses to run as root
         try:
-            pwd.getpwnam("postgres")
+            group = pwd.getpwnam("postgres").pw_gid
         except KeyError:
             pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
         shutil.chown(folder, "postgres")
-        prefix = ["runuser", "-u", "postgres", "--"]
+        owner = {"user": "postgres", "group": group, "extra_groups": []}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
 
     def call(program: str, *arguments: str, **more: Any) -> None:
-        command = [*prefix, str(binaries / program), *arguments]
-        subprocess.run(command, check=True, capture_output=True, cwd=folder, timeout=60, **more)
+        command = [str(binaries / program), *arguments]
+        more |= {"check": True, "capture_output": True, "cwd": folder, "timeout": 60}
+        subprocess.run(command, **more, **owner)
 
     (folder / "password").write_text(PASSWORD)
     data = str(folder / "data")
