@@ -168,7 +168,7 @@ def judged(write_csv, tmp_path: Path) -> Judged:
     }  # fmt: skip
     return Judged(
         manifest=manifest,
-        trained={**manifest, "id": "20260101-000000-train-cd34"},
+        trained={**manifest, "id": "20260101-000000-train-cd34", "metrics": {}},
         name="linear",
         fingerprint="0123456789ab",
         config=config,
