@@ -504,14 +504,11 @@ def test_a_killed_run_is_finished_by_the_next_with_the_same_bytes(
     done = killed(0, tmp_path / "other")
     assert content(tmp_path / "other") == wanted, done.stderr
     lines = int(done.stdout)
+    config = TableConfig(path=str(folder), contract=str(tmp_path / "contract.yaml"), target="y")
     for share in (0.3, 0.6, 0.9):
-        assert killed(int(share * lines), tmp_path / "killed").returncode == -9
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATA_DIR", str(tmp_path / "killed"))
-        assert (
-            ingest(
-                TableConfig(path=str(folder), contract=str(tmp_path / "contract.yaml"), target="y")
-            ).set_aside
-            == taken.set_aside
-        )
-    assert content(tmp_path / "killed") == wanted
+        left = tmp_path / f"killed at {share}"
+        assert killed(int(share * lines), left).returncode == -9
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DATA_DIR", str(left))
+            assert ingest(config).set_aside == taken.set_aside
+        assert content(left) == wanted

@@ -472,8 +472,8 @@ def test_a_url_within_the_configuration_or_no_url_is_refused(
         open_source(config("postgresql:SHOP_URL"))
 
 
-def test_without_psycopg_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_psycopg_the_group_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     monkeypatch.setenv("SHOP_URL", "postgresql://localhost/shop")
-    with pytest.raises(UserError, match="extra 'postgres'"):
+    with pytest.raises(UserError, match='add "postgres" to default-groups'):
         open_source(config("postgresql:SHOP_URL"))
