@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ..training.models import Model
+from ..training.models import CodedModel, Model
 from .grain import Grained, compute
 from .past import Ints, Moment, Past
 
@@ -47,7 +47,7 @@ class Rows:
         model: Model,
     ) -> None:
         self._backend, self._features, self._items, self._model = backend, features, items, model
-        given = model.categories()
+        given = model.categories() if isinstance(model, CodedModel) else None
         self._given, self._words = given or {}, dict(given or {})
         self._dtype = np.float64 if given is None else np.float32
         self._shelf = items.shelf
@@ -71,7 +71,7 @@ class Rows:
     def predict(self, users: slice, items: Ints) -> Matrix:
         """Predictions of the model for what :meth:`matrix` describes, ``(users, items)``."""
         matrix = self.matrix(users, items)
-        if self._model.categories() is not None:
+        if isinstance(self._model, CodedModel):
             return self._model.predict_codes(matrix).reshape(items.shape)
         frame: dict[str, Any] = {"item": self._items.table["item"].to_numpy()[items.ravel()]}
         for place, feature in enumerate(self._features):

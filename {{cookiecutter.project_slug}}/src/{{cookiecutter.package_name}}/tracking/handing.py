@@ -14,6 +14,7 @@ from typing import Any
 
 from ..config import PROJECT_ROOT
 from ..config.tracking import TrackingConfig
+from ..errors import UserError
 from ..runs import locks, runs_folder
 from ..runs.files import make_folder
 from ..runs.run import OPEN
@@ -62,7 +63,7 @@ def start() -> None:
     try:
         make_folder(folder)
         log: Any = (folder / outbox.LOG).open("ab")
-    except Exception:
+    except (OSError, UserError):  # what senders say is lost, and no run
         log = subprocess.DEVNULL
     try:
         # By way of a shell that ends at once: whoever outlives us is not ours to wait for.

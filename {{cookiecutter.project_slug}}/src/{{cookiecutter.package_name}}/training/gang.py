@@ -81,30 +81,20 @@ def fit_rank(gang: Gang, job: Job) -> Fitted | None:
     """What one rank does; the first returns the model that all have."""
     import xgboost as xgb
 
+    from .models.boosting import grow
+
     def mine(files: list[Path]) -> list[Path]:
         return files[gang.rank :: gang.size]
 
-    parameters = job.parameters
-    common = {"enable_categorical": True, "nthread": parameters["nthread"]}
-    losses: dict[str, dict[str, list[float]]] = {}
+    common = {"enable_categorical": True, "nthread": job.parameters["nthread"]}
     with xgb.config_context(verbosity=1), together(gang):
         # The bins are made of the rows of all ranks.
         matrix = xgb.QuantileDMatrix(job.batches(mine(job.files)), **common)
         watched = xgb.QuantileDMatrix(job.watched_batches(mine(job.watched)), ref=matrix, **common)
-        booster = xgb.train(
-            parameters,
-            matrix,
-            num_boost_round=job.rounds,
-            evals=[(matrix, "train"), (watched, "valid")],
-            early_stopping_rounds=job.early_stopping,
-            evals_result=losses,
-            verbose_eval=False,
-        )
+        found = grow(job.parameters, matrix, watched, job.rounds, job.early_stopping)
     if gang.rank > 0:
         return None
-    booster = booster[: booster.best_iteration + 1]
-    metric = parameters["eval_metric"]
-    history = {name: list(map(float, values[metric])) for name, values in losses.items()}
+    booster, history = found
     return Fitted(bytes(booster.save_raw("ubj")), history)
 
 

@@ -19,7 +19,7 @@ from ...errors import UserError
 from ...runs.files import write_atomic
 from ...runs.run import to_json
 from ..splits import Split
-from .base import Model
+from .base import CodedModel, Model
 
 _FORMAT = 1
 
@@ -82,4 +82,4 @@ def _class(name: str) -> Any:
     return getattr(module, settings.__name__.removesuffix("Config"))
 
 
-__all__ = ["Model", "fit_model", "load_model", "save_model"]
+__all__ = ["CodedModel", "Model", "fit_model", "load_model", "save_model"]

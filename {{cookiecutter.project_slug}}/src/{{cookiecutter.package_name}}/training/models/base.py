@@ -37,19 +37,6 @@ class Model(ABC):
     def predict(self, frame: pd.DataFrame) -> Floats:
         """Predictions for rows that have the schema's feature columns."""
 
-    def categories(self) -> dict[str, list[str]] | None:
-        """What codes of categorical features stand for in :meth:`predict_codes`, by their order;
-        None where the model has no such short cut."""
-        return None
-
-    def predict_codes(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As :meth:`predict`, for very many rows that are encoded already, with one thread.
-
-        ``matrix`` has shape ``(n, features)``, its columns in the order of the schema's features: a
-        category is its place in :meth:`categories`; what is missing or unknown there is NaN.
-        """
-        raise NotImplementedError
-
     def save(self, folder: Path) -> None:  # noqa: B027  # not every model has such a file
         """Write what does not fit into JSON below ``folder``, in the library's own format."""
 
@@ -69,3 +56,19 @@ class Model(ABC):
     def history(self) -> dict[str, list[float]]:
         """Loss on the training and validation rows after each round; empty where there are none."""
         return {}
+
+
+class CodedModel(Model):
+    """A model with a short cut for very many rows, which are encoded already."""
+
+    @abstractmethod
+    def categories(self) -> dict[str, list[str]]:
+        """What codes of categorical features stand for in :meth:`predict_codes`, by their order."""
+
+    @abstractmethod
+    def predict_codes(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As :meth:`predict`, with one thread.
+
+        ``matrix`` has shape ``(n, features)``, its columns in the order of the schema's features: a
+        category is its place in :meth:`categories`; what is missing or unknown there is NaN.
+        """

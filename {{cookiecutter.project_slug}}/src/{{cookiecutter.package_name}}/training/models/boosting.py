@@ -6,6 +6,7 @@ Chen and Guestrin, "XGBoost: A scalable tree boosting system", 2016.
 from __future__ import annotations
 
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from .. import rounds
 from ..splits import Split
 from ..stored import bins, fit_encoder, in_ranks, scratch
 from . import encoding
-from .base import Floats, Model
+from .base import CodedModel, Floats
 from .encoding import Columns, Encoder
 
 _OBJECTIVES = {
@@ -32,7 +33,7 @@ _OBJECTIVES = {
 }
 
 
-class Boosting(Model):
+class Boosting(CodedModel):
     """See :class:`~.base.Model`."""
 
     def __init__(
@@ -66,24 +67,6 @@ class Boosting(Model):
         Raises:
             UserError: ``device`` is a GPU, and there is none or the library cannot use it.
         """
-        stored, before = examples.stored, split.before
-        if stored is None or before is None:
-            return cls._fit(examples, split, config, seed, threads, device, None)
-        with scratch(stored) as folder:
-            return cls._fit(examples, split, config, seed, threads, device, folder)
-
-    @classmethod
-    def _fit(
-        cls,
-        examples: Examples,
-        split: Split,
-        config: BoostingConfig,
-        seed: int,
-        threads: int,
-        device: str,
-        folder: Path | None,
-    ) -> Boosting:
-        """With a ``folder`` the training rows are those of ``examples.stored``."""
         schema = examples.schema
         columns = Columns(examples.frame, schema.features)
         target = examples.frame[schema.target].to_numpy()
@@ -105,37 +88,26 @@ class Boosting(Model):
         if schema.task == "multiclass":
             parameters["num_class"] = len(schema.classes)
         common: dict[str, Any] = {"enable_categorical": True, "nthread": threads}
-        learnt = None
-        if folder is None:
-            encoder = Encoder.fit(columns, split.train)
-            matrix = xgb.QuantileDMatrix(_Batches(encoder, columns, target, split.train), **common)
-        else:
-            assert examples.stored is not None and split.before is not None
-            rows = examples.stored, schema, split.before
-            encoder, learnt = fit_encoder(*rows)
-            if examples.stored.ranks > 1:
-                valid = examples.frame.iloc[split.valid]
-                booster, history = in_ranks(*rows, encoder, valid, folder, parameters, config)
-                return cls(schema, encoder, booster, history, learnt)
-            matrix = bins(*rows, encoder, learnt, folder, **common)
-        watched = xgb.QuantileDMatrix(
-            _Batches(encoder, columns, target, split.valid), ref=matrix, **common
-        )
-        losses: dict[str, dict[str, list[float]]] = {}
-        booster = xgb.train(
-            parameters,
-            matrix,
-            num_boost_round=config.rounds,
-            evals=[(matrix, "train"), (watched, "valid")],
-            early_stopping_rounds=config.early_stopping,
-            evals_result=losses,
-            verbose_eval=False,
-            callbacks=[_Report(metric)] if rounds.is_heard() else None,
-        )
-        # Keep the rounds up to the best one, so that what is saved is what predicts.
-        booster = booster[: booster.best_iteration + 1]
-        history = {name: list(map(float, values[metric])) for name, values in losses.items()}
-        return cls(schema, encoder, booster, history, learnt)
+        stored, before = examples.stored, split.before
+        # The bins of files may lie in the folder for as long as trees grow.
+        with ExitStack() as stack:
+            if stored is None or before is None:
+                learnt, encoder = None, Encoder.fit(columns, split.train)
+                batches = _Batches(encoder, columns, target, split.train)
+                matrix = xgb.QuantileDMatrix(batches, **common)
+            else:
+                folder = stack.enter_context(scratch(stored))
+                rows = stored, schema, before
+                encoder, learnt = fit_encoder(*rows)
+                if stored.ranks > 1:
+                    valid = examples.frame.iloc[split.valid]
+                    found = in_ranks(*rows, encoder, valid, folder, parameters, config)
+                    return cls(schema, encoder, *found, learnt)
+                matrix = bins(*rows, encoder, learnt, folder, **common)
+            batches = _Batches(encoder, columns, target, split.valid)
+            watched = xgb.QuantileDMatrix(batches, ref=matrix, **common)
+            found = grow(parameters, matrix, watched, config.rounds, config.early_stopping)
+        return cls(schema, encoder, *found, learnt)
 
     def predict(self, frame: pd.DataFrame) -> Floats:
         columns = Columns(frame, self.schema.features)
@@ -194,6 +166,27 @@ def _on(device: str) -> dict[str, str]:
     if said:  # it would go on without one
         raise UserError(f"training.device=cuda: XGBoost {xgb.__version__} sees no GPU here.")
     return {"device": "cuda"}
+
+
+def grow(
+    parameters: dict[str, Any], matrix: Any, watched: Any, most: int, patience: int
+) -> tuple[Any, dict[str, list[float]]]:
+    """The booster up to its best round by ``watched``, so that what is saved is what predicts, and
+    its losses by round: ``most`` rounds, and ``patience`` without a better one."""
+    metric = parameters["eval_metric"]
+    losses: dict[str, dict[str, list[float]]] = {}
+    booster = xgb.train(
+        parameters,
+        matrix,
+        num_boost_round=most,
+        evals=[(matrix, "train"), (watched, "valid")],
+        early_stopping_rounds=patience,
+        evals_result=losses,
+        verbose_eval=False,
+        callbacks=[_Report(metric)] if rounds.is_heard() else None,
+    )
+    history = {name: list(map(float, values[metric])) for name, values in losses.items()}
+    return booster[: booster.best_iteration + 1], history
 
 
 class _Batches(xgb.DataIter):
