@@ -23,7 +23,7 @@ demo: $(filter .tools/bin/uv,$(UV))  ## make a project from the default answers 
 	@echo "The report: $(DEMO)/runs/latest/index.html"
 
 test: check quick  ## everything: the template's own files, quick tests, whole projects (minutes)
-	@$(UV) run --quiet pytest -m full -n 2
+	@$(UV) run --quiet pytest -m full -n 3 --maxschedchunk 1 --durations 20
 
 quick: $(filter .tools/bin/uv,$(UV))  ## the tests of answers and generated files (seconds)
 	@$(UV) run --quiet pytest -m "not full" -n 2

@@ -437,7 +437,8 @@ def larger(template: Template, commit: str, old: str | None, new: str) -> str:
     stages = template.questions(commit).get("stage", [])
     if new not in stages:
         known = ", ".join(stages) or "none"
-        raise Refusal(f"There is no stage {new!r} in {template.name(commit)}. Stages: {known}")
+        what = f"There is no stage {new!r} in {template.name(commit)}." if new else "Say STAGE=…"
+        raise Refusal(f"{what} Stages: {known}")
     if old in stages and stages.index(new) < stages.index(old):
         raise Refusal(
             f"The project is at {old} already, and {new} is below it: a project does not shrink, "

@@ -155,3 +155,15 @@ def take_turns(
         )
         for name, found in costs.items()
     }
+
+
+def head(title: str, *more: str) -> None:
+    """Begin a table of costs, with more columns."""
+    heads = [title, "wall s", "CPU s", "peak MiB", *more]
+    print(f"\n| {' | '.join(heads)} |\n{'|---' * len(heads)}|", flush=True)
+
+
+def show(name: str, cost: Cost, *more: str) -> None:
+    """A row of it, with a cell for each column more."""
+    cells = [name, f"{cost.wall:.2f}", f"{cost.cpu:.2f}", f"{cost.memory:.0f}", *more]
+    print(f"| {' | '.join(cells)} |", flush=True)

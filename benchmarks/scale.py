@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import by_hand
-from measure import ROOT, Cost, adopt_orphans, machine, run, take_turns
+from measure import ROOT, Cost, adopt_orphans, head, machine, run, show, take_turns
 from training import MAKE, TAKEN, copy
 
 PROJECT = ROOT / "build" / "shop-scale"
@@ -461,16 +461,6 @@ def folder_for(given: Path | None) -> Iterator[Path]:
 
 def ratio(value: float, base: float) -> str:
     return f"{value / base:.2f}"
-
-
-def head(title: str, *more: str) -> None:
-    heads = [title, "wall s", "CPU s", "peak MiB", *more]
-    print(f"\n| {' | '.join(heads)} |\n{'|---' * len(heads)}|", flush=True)
-
-
-def show(name: str, cost: Cost, *more: str) -> None:
-    cells = [name, f"{cost.wall:.2f}", f"{cost.cpu:.2f}", f"{cost.memory:.0f}", *more]
-    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 SIDES = {"features": features, "training": training, "scoring": scoring, "engines": engines}

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from measure import PROJECT, Cost, machine, run, take_turns
+from measure import PROJECT, Cost, head, machine, run, show, take_turns
 
 TABLES = ("side", "large")
 LARGE = 5_000_000
@@ -188,16 +188,6 @@ def large(bench: Bench, rows: int, runs: int) -> None:
     head(f"{rows:,} rows × 20 columns")
     show("adopt", bench.command("adopt", str(bench.table), "--target", "y"))
     show("train", bench.train("data=rows model=boosting"))
-
-
-def head(title: str, *more: str) -> None:
-    heads = [title, "wall s", "CPU s", "peak MiB", *more]
-    print(f"\n| {' | '.join(heads)} |\n{'|---' * len(heads)}|", flush=True)
-
-
-def show(name: str, cost: Cost, *more: str) -> None:
-    cells = [name, f"{cost.wall:.2f}", f"{cost.cpu:.2f}", f"{cost.memory:.0f}", *more]
-    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

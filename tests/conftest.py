@@ -16,6 +16,16 @@ sys.path.insert(0, str(TEMPLATE))
 CHOICES = ("license", "python_version", "stage")
 Render = Callable[..., Path]
 TAIL = 60  # lines of a failed command's output
+# The tests that take longest, in this order: what is left at the end shall be short.
+LONGEST = ("[defaults]", "[proprietary-3.13]", "grows_by_make", "test_mutations", "random_edits")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        found = [place for place, name in enumerate(LONGEST) if name in item.nodeid]
+        return found[0] if found else len(LONGEST)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session", autouse=True)

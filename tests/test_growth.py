@@ -341,7 +341,7 @@ def test_files_that_git_does_not_know_may_lie_about(project: Path, grow: Grow) -
     ("arguments", "why"),
     [
         (("grow", "moon"), "There is no stage 'moon' in v1"),
-        (("grow", ""), "Stages: lab, pipeline"),
+        (("grow", ""), "Say STAGE=… Stages: lab, pipeline"),
         (("update", "--version", "v9"), "has no version 'v9'. Tags and branches: main, v1, v2"),
         (("update", "--version=--help"), "has no version '--help'"),
         (("update", "--from", "0" * 40), "has no version '000"),

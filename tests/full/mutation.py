@@ -1,8 +1,8 @@
 """Plant each seeded fault in this project, run `make check`, take the fault away again.
 
 Run inside a committed project, with its own interpreter. Prints a line of JSON for each fault:
-rule, what, whether `make check` was red and named the rule, whether it named the rule for the twin,
-and whether the gates are green once the fault is gone. With ``--first`` one fault for each rule.
+rule, what, whether `make check` was red and named the rule, and whether the rule was named for the
+twin. With ``--first`` one fault for each rule. Hooks that cannot name the rule are left out.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, ".")
+
+GATES = (".venv/bin/python", "-m", "gates")
+# Hooks that never name a rule of notebooks and modules: without them it takes a third of the time.
+OTHERS = "configs,imports,mypy,project,versioning"
 
 
 def say(*command: str) -> tuple[int, str]:
@@ -51,16 +55,15 @@ def main() -> int:
         if "--first" in sys.argv and fault.rule in seen:
             continue
         seen.add(fault.rule)
-        code, said = check_with(fault.red, repository, "make", "check")
-        # The gates alone, and nothing mended: what ruff says of a twin is not the question.
-        _, twin = check_with(fault.green, repository, ".venv/bin/python", "-m", "gates")
-        gone, _ = say(".venv/bin/python", "-m", "gates")
+        skipped = OTHERS if fault.rule.startswith(("NB", "ML", "EX")) else "mypy"
+        code, said = check_with(fault.red, repository, "env", f"SKIP={skipped}", "make", "check")
+        # The rule alone, and nothing mended: what ruff says of a twin is not the question.
+        _, twin = check_with(fault.green, repository, *GATES, "--select", fault.rule)
         result = {
             "rule": fault.rule,
             "what": fault.what,
             "red": code != 0 and fault.rule in said,
             "twin": fault.rule in twin,
-            "green": gone == 0,
         }
         if not result["red"]:
             result["said"] = said[-3000:]

@@ -16,7 +16,8 @@ INTRODUCTION = """\
 
 Each rule with the fault that was planted in a fresh project for it (in its first notebook, its
 package or its configuration), what `make check` said, and what the gates said of the twin: the like
-of the fault that is right. Afterwards, with the fault taken away, `make check` was green.
+of the fault that is right. Hooks that have nothing to do with a rule were left out; with all faults
+taken away the whole of `make check` was green.
 
 This page is written by `make gates-page` and compared by the full tests. What a rule means, why it
 matters and how to mend it: `python -m gates explain NB201` in a project.
@@ -41,7 +42,6 @@ def test_every_fault_turns_make_check_red(render: Render) -> None:
     results = [json.loads(line) for line in said.splitlines()]
     missed = [result for result in results if not result["red"] or result["twin"]]
     assert not missed, "\n\n".join(f"{r['rule']} {r['what']}:\n{r.pop('said')}" for r in missed)
-    assert all(result["green"] for result in results)
     run(project, "make check")
 
     finds = dict(

@@ -1,4 +1,4 @@
-"""CF510-CF511: what DVC runs is what is declared, and tables do not bypass it."""
+"""PR606-PR607: what DVC runs is what is declared, and tables do not bypass it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .core.gate import Context, Gate
 from .core.rules import Finding, Rule
 from .project import DATA, _git
 
-CF510 = Rule(
-    "CF510",
+PR606 = Rule(
+    "PR606",
     "dvc.yaml is not what conf/steps.yaml declares",
     "`dvc repro` would skip a step although what it depends on has changed, or run too much",
     "Run `make steps`, which writes it, and commit it; what you meant to change there belongs into "
@@ -26,15 +26,15 @@ CF510 = Rule(
     good="# conf/config.yaml, which chooses model: linear\n"
     "# dvc.yaml, after `make steps`\n    params:\n    - conf/model/linear.yaml:",
 )
-CF511 = Rule(
-    "CF511",
+PR607 = Rule(
+    "PR607",
     "a data file that the configuration uses is in no history",
     "nobody else can have it, and nobody can tell which version of it a result came from",
     "`dvc add FILE`, then commit FILE.dvc; a small file may also be committed as it is",
     bad="# conf/data/orders.yaml\npath: data/orders.csv   # which only this machine has",
     good="# conf/data/orders.yaml\npath: data/orders.csv   # data/orders.csv.dvc is in git",
 )
-RULES = (CF510, CF511)
+RULES = (PR606, PR607)
 
 PIPELINE = Path("dvc.yaml")
 # What the package makes again from the configuration, below data/.
@@ -42,13 +42,13 @@ MADE = ("shop", "features", "tables", "quarantine", "scores", "steps")
 
 
 def check(context: Context) -> Iterator[Finding]:
-    if context.settings.wants(CF510):
+    if context.settings.wants(PR606):
         yield from check_pipeline(context)
-    if context.settings.wants(CF511):
+    if context.settings.wants(PR607):
         yield from check_versioned(context)
 
 
-# --- CF510
+# --- PR606
 
 
 def check_pipeline(context: Context) -> Iterator[Finding]:
@@ -64,14 +64,14 @@ def check_pipeline(context: Context) -> Iterator[Finding]:
         return
     except Exception as error:
         what = f"it cannot be made: {(str(error) or type(error).__name__).splitlines()[0]}"
-        yield Finding(CF510, PIPELINE, what)
+        yield Finding(PR606, PIPELINE, what)
         return
     there = (root / PIPELINE).read_text(encoding="utf-8", errors="replace")
     lines = zip_longest(there.splitlines(), wanted.splitlines())
     for number, (has, wants) in enumerate(lines, start=1):
         if has != wants:
             what = f"it has {_quoted(has)} where {_quoted(wants)} is declared"
-            yield Finding(CF510, PIPELINE, what, line=number)
+            yield Finding(PR606, PIPELINE, what, line=number)
             return
 
 
@@ -79,7 +79,7 @@ def _quoted(line: str | None) -> str:
     return "nothing more" if line is None else f"'{line.strip()}'"
 
 
-# --- CF511
+# --- PR607
 
 
 def check_versioned(context: Context) -> Iterator[Finding]:
@@ -95,7 +95,7 @@ def check_versioned(context: Context) -> Iterator[Finding]:
         for keys, text in _texts(document.values):
             if _is_data(root, text) and not _is_versioned(root, PurePosixPath(text)):
                 what = f"'{text}' is in neither git nor DVC: dvc add {text}"
-                yield Finding(CF511, path.relative_to(root), what, line=document.line(*keys))
+                yield Finding(PR607, path.relative_to(root), what, line=document.line(*keys))
 
 
 Keys = tuple[str | int, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ from {{cookiecutter.package_name}}.data import shop
 # Options are named, so that the tests hold whatever conf/config.yaml makes the default.
 SHOP = ["data=shop", "features=all", "data.users=120", "data.shard_users=50"]
 SMALL = [*SHOP, "model=boosting", "model.rounds=30"]
+
+
+def pytest_configure() -> None:
+    """Tests press Ctrl-C: a shell that starts them in the background lets it be ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

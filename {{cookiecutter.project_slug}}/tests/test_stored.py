@@ -17,7 +17,12 @@ import pytest
 import xgboost as xgb
 
 from {{cookiecutter.package_name}} import features, workflow
-from {{cookiecutter.package_name}}.config import Config, EngineConfig, load_config
+from {{cookiecutter.package_name}}.config import (
+    PROJECT_ROOT,
+    Config,
+    EngineConfig,
+    load_config,
+)
 from {{cookiecutter.package_name}}.data.examples import Examples, Stored, drawn, read
 from {{cookiecutter.package_name}}.errors import UserError
 from {{cookiecutter.package_name}}.runs import read_manifest
@@ -26,6 +31,7 @@ from {{cookiecutter.package_name}}.training.splits import Split, split
 from {{cookiecutter.package_name}}.training.stored import StoredBatches, fit_encoder
 
 from .conftest import SHOP
+from .memory import needs_peak
 
 SOME = [*SHOP, "model=boosting", "model.rounds=25", "training.sample=4000"]
 
@@ -258,8 +264,9 @@ def test_boosting_learns_on_a_gpu(config: Config, stored: Examples) -> None:
 
 
 _MEASURED = """
-import json, resource, sys
+import json, sys
 from pathlib import Path
+from tests.memory import peak
 from {{cookiecutter.package_name}}.config import EngineConfig
 from {{cookiecutter.package_name}}.data.examples import Schema, Stored
 from {{cookiecutter.package_name}}.training.stored import bins, fit_encoder, scratch
@@ -268,16 +275,16 @@ files, memory = [Path(name) for name in sys.argv[2:]], int(sys.argv[1])
 names = {f"x{i}": "numeric" for i in range(20)}
 schema = Schema("binary", "y", names, ["0", "1"], time="t")
 stored = Stored(files, 0, EngineConfig(memory=memory))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 encoder, rows = fit_encoder(stored, schema, 5.0)
 with scratch(stored) as folder:
     matrix = bins(stored, schema, 5.0, encoder, rows, folder, nthread=2)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps([type(matrix).__name__, matrix.num_row(), (after - before) // 1024]))
+    print(json.dumps([type(matrix).__name__, matrix.num_row(), (peak() - before) // 1024]))
     del matrix
 """
 
 
+@needs_peak
 @pytest.mark.slow
 def test_memory_is_bounded_by_the_configuration(tmp_path: Path) -> None:
     """3 million rows of 20 numbers: 480 MB as they are, 460 MB as bins."""
@@ -292,7 +299,7 @@ def test_memory_is_bounded_by_the_configuration(tmp_path: Path) -> None:
     found = {}
     for memory in (4000, 400):
         command = [sys.executable, "-c", _MEASURED, str(memory), *map(str, files)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT_ROOT)
         kind, rows, more = json.loads(done.stdout)
         assert rows == 3_000_000
         found[kind] = more

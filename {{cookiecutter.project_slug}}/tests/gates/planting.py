@@ -52,6 +52,7 @@ class Fault:
     Attributes:
         what: The mistake in a few words, for the table of the documentation.
         also: Other rules that rightly find the same.
+        conf: Whether it needs the project's configuration; those of CF always do.
     """
 
     rule: str
@@ -59,6 +60,7 @@ class Fault:
     red: Change
     green: Change
     also: frozenset[str] = frozenset()
+    conf: bool = False
 
 
 def nothing(repository: Repository) -> None:

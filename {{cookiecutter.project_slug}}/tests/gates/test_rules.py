@@ -27,7 +27,7 @@ def found(repository: Repository) -> set[str]:
 @pytest.fixture
 def planted(request: pytest.FixtureRequest, repository: Repository) -> Fault:
     fault = BY_NAME[request.param]
-    if fault.rule[:2] == "CF":
+    if fault.conf or fault.rule[:2] == "CF":
         request.getfixturevalue("with_conf")
     return fault
 

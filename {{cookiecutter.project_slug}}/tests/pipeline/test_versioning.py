@@ -296,7 +296,7 @@ def test_overrides_are_a_list(tmp_path: Path) -> None:
     assert declared.overrides(path) == ["seed=7"]
 
 
-# --- CF511
+# --- PR607
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""CF510, CF511: what DVC runs and holds."""
+"""PR606, PR607: what DVC runs and holds."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ def table(*more: Change) -> Change:
 
 FAULTS = (
     Fault(
-        "CF510",
+        "PR606",
         "a step of dvc.yaml without one of its modules",
         both(declared, replace("dvc.yaml", r"^    - src/\w+/steps/train\.py\n", "")),
         declared,
     ),
     Fault(
-        "CF511",
+        "PR607",
         "a table that DVC does not know",
         table(),
         table(file("data/planted.csv.dvc", "outs:\n- path: planted.csv\n")),
+        conf=True,
     ),
 )
