@@ -95,7 +95,7 @@ def test_project(name: str, render: Render, tmp_path: Path) -> None:
     said = run(project, ".venv/bin/python -c 'import sys; print(sys.version)'")
     assert said.startswith(version)
     if name == "proprietary-3.13":
-        own_table(project, tmp_path, UV_PYTHON=python)
+        own_table(project, tmp_path, python)
     run(project, "make check", UV_PYTHON=python)
     unchanged(project)
     run(project, TESTS[name], UV_PYTHON=python)
@@ -168,11 +168,11 @@ def make_it_the_default(project: Path, name: str) -> None:
     run(project, "git add --all")
 
 
-def own_table(project: Path, folder: Path, **environment: str) -> None:
+def own_table(project: Path, folder: Path, python: str) -> None:
     """The tests have to hold whatever a project makes its defaults."""
     rows = [f"{n},{n % 7},{'ab'[n % 3 == 0]},{n * 7919 % 101 % 2}" for n in range(400)]
     (folder / "orders.csv").write_text("\n".join(["id,visits,kind,bought", *rows, ""]))
-    run(project, f"make adopt ARGS='{folder / 'orders.csv'} --target bought'", **environment)
+    run(project, f"make adopt ARGS='{folder / 'orders.csv'} --target bought'", UV_PYTHON=python)
     make_it_the_default(project, "orders")
-    run(project, "make steps && git add --all && git reset --quiet uv.lock", **environment)
+    run(project, "make steps && git add --all && git reset --quiet uv.lock", UV_PYTHON=python)
     run(project, "git commit --quiet --no-verify --message 'A table of our own'")
