@@ -26,7 +26,7 @@ PYTHON = 300  # MiB that a worker needs beside what DuckDB counts: libraries, an
 _LEAST = 100  # MiB below which DuckDB finishes nothing
 _GROUP = 122_880  # rows of a group in a file, and in memory while it is written
 _PIECE = 250_000  # rows of which features are computed at once
-_FEW = 1_000_000  # rows of which features are built sooner than workers have started
+_FEW = 4_000_000  # rows of which features are built sooner than workers have started
 
 
 @dataclass(frozen=True)

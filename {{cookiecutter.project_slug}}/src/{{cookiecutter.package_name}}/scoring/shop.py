@@ -8,7 +8,7 @@ known. The features are those of ``features/shop.py``, by its own expressions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -35,6 +35,7 @@ from .store import Filled, Store, write
 
 PYTHON = 400  # MiB of a worker besides DuckDB's: libraries, a shard's past, and a block's features
 _BLOCK = 20_000  # users whose features are in memory at a time
+_FEW = 1_500_000  # predictions that are made sooner than workers have started
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ def score_shop(
     shards = list(zip(shop.users, shop.impressions, strict=True))
     table = items_of(shop.items)
     ids = numbers(table, "item")
+    if engine.name == "local" and config.users * settings.candidates < _FEW:
+        engine = replace(engine, workers=1)
     with open_engine(engine) as workers:
         counting = [CountJob(*paths, ids, moment) for paths in shards]
         counted = workers.map(count_shard, counting, "counting what was shown")
