@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -187,6 +188,31 @@ def test_postgres_says_what_is_missing_and_no_password(
     with pytest.raises(UserError, match=said) as caught:
         built(small_shop, tmp_path, EngineConfig(name="postgres", address=address))
     assert "hunter2" not in str(caught.value)
+
+
+USER = {"type": "authorized_user", "client_id": "a", "client_secret": "b", "refresh_token": "c"}
+
+
+@pytest.mark.parametrize(
+    ("login", "said"),
+    [(None, "gcloud auth application-default login"), (USER, r"engine\.address: name the Google")],
+)
+def test_bigquery_without_a_login_or_a_project_says_so(
+    small_shop: simulated.Shop,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    login: dict[str, str] | None,
+    said: str,
+) -> None:
+    pytest.importorskip("google.cloud.bigquery", reason="the group bigquery is not installed")
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    if login is not None:
+        (tmp_path / "application_default_credentials.json").write_text(json.dumps(login))
+    with pytest.raises(UserError, match=said):
+        built(small_shop, tmp_path / "features", EngineConfig(name="bigquery"))
 
 
 @pytest.mark.parametrize("name", ["postgres", "bigquery", "spark"])

@@ -19,6 +19,8 @@ from ...engines.base import missing
 from ...errors import UserError
 from .base import Backend
 
+SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+
 
 class BigqueryBackend(Backend):
     """Ibis keeps what is loaded in a dataset of the session, which Google drops after it."""
@@ -44,23 +46,31 @@ def opened(config: EngineConfig, scratch: Path) -> Iterator[BigqueryBackend]:
     """A session of the Google Cloud project that ``engine.address`` names.
 
     Raises:
-        UserError: the client is not installed, or nobody is logged in to Google Cloud.
+        UserError: the client is not installed, nobody is logged in to Google Cloud, or no project
+            is known.
     """
     try:
-        import google.cloud.bigquery  # noqa: F401  # what Ibis needs
+        import google.auth
+        import google.cloud.bigquery  # what Ibis needs
         from google.auth.exceptions import GoogleAuthError
     except ImportError as error:
         raise missing("bigquery") from error
     project, _, dataset = (config.address or "").partition(".")
     try:
+        # Ibis would open a browser for who is not logged in, and wait.
+        credentials, usual = google.auth.default(scopes=SCOPES)
+        if not (project or usual):
+            raise UserError("engine.address: name the Google Cloud project to work in.")
         engine = ibis.bigquery.connect(
-            project_id=project or None, dataset_id=dataset, **config.options
-        )
+            project_id=project or usual, dataset_id=dataset, credentials=credentials,
+            **config.options,
+        )  # fmt: skip
     except ImportError as error:  # Ibis finds what of the group is not there
         raise missing("bigquery") from error
     except GoogleAuthError as error:
         raise UserError(
-            f"engine=bigquery: {error}. Log in with `gcloud auth application-default login`."
+            f"engine=bigquery: {str(error).rstrip('.')}. Log in with "
+            "`gcloud auth application-default login`."
         ) from error
     try:
         yield BigqueryBackend(engine)
