@@ -16,14 +16,24 @@ sys.path.insert(0, str(TEMPLATE))
 CHOICES = ("license", "python_version", "stage")
 Render = Callable[..., Path]
 TAIL = 60  # lines of a failed command's output
-# The tests that take longest, in this order: what is left at the end shall be short.
-LONGEST = ("[defaults]", "[proprietary-3.13]", "grows_by_make", "test_mutations", "random_edits")
+# What takes longest begins first. Each of three workers is given two tests to begin with: the
+# second is short, as no other worker will take it over.
+FIRST = (
+    "[defaults]",
+    "elsewhere",
+    "[proprietary",
+    "input_is_refused",
+    "grows_by_make",
+    "killed_at",
+    "test_mutations",
+    "random_edits",
+    "[awkward]",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
-        found = [place for place, name in enumerate(LONGEST) if name in item.nodeid]
-        return found[0] if found else len(LONGEST)
+        return next((n for n, name in enumerate(FIRST) if name in item.nodeid), len(FIRST))
 
     items.sort(key=rank)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from {{cookiecutter.package_name}}.config import EngineConfig, ShopConfig
+from {{cookiecutter.package_name}}.config import PROJECT_ROOT, EngineConfig, ShopConfig
 from {{cookiecutter.package_name}}.engines import Engine, open_engine
 from {{cookiecutter.package_name}}.errors import UserError
 from {{cookiecutter.package_name}}.runs import sha256
@@ -24,10 +28,17 @@ pytestmark = pytest.mark.slow
 SPARK = {"spark": None, "spark-cluster": "local-cluster[2,1,1024]"}
 
 
+def needs(name: str) -> None:
+    """Skip where the group of an engine is not installed. Ray, once imported, hears no settings."""
+    if find_spec({"spark": "pyspark"}.get(name, name)) is None:
+        pytest.skip(f"the group {name} is not installed")
+
+
 @pytest.fixture(scope="module", params=["local", "ray", "spark", "spark-cluster"])
 def config(request: pytest.FixtureRequest) -> EngineConfig:
     name = request.param.partition("-")[0]
-    pytest.importorskip("ray" if name == "ray" else "pyspark", reason=f"the group {name} is not in")
+    if name != "local":
+        needs(name)
     return EngineConfig(name=name, workers=2, memory=700, address=SPARK.get(request.param))
 
 
@@ -122,6 +133,35 @@ def test_a_killed_rank_leads_to_the_same_model(
     assert (tmp_path / "died").exists()
 
 
+_BELOW = """
+from {{cookiecutter.package_name}}.config import EngineConfig
+from {{cookiecutter.package_name}}.engines import open_engine
+from tests import engine_work as work
+with open_engine(EngineConfig(name="ray", workers=1, memory=700)) as engine:
+    print(engine.map(work.square, [3], "squares"))
+"""
+
+
+def test_ray_has_workers_below_uv_run_too(tmp_path: Path) -> None:
+    """It would start them by the same command in a copy of this folder, where there is no uv."""
+    needs("ray")
+    if (uv := shutil.which("uv")) is None:
+        pytest.skip("uv is not on the PATH")
+    (tmp_path / "uv").symlink_to(uv)
+    command = ["./uv", "run", "--no-sync", "--project", PROJECT_ROOT, "python", "-c", _BELOW]
+    paths = os.pathsep.join([str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout == "[9]\n", done.stderr
+
+
 def test_a_gang_learns_from_the_rows_of_all_ranks(job: Job, here: bytes) -> None:
     alone = fit_gang(EngineConfig(name="local"), job, 1).booster
     half = Job(**{**vars(job), "files": job.files[::2]})
@@ -146,7 +186,7 @@ def test_more_ranks_than_files_are_refused(job: Job) -> None:
     ("name", "address"), [("ray", "127.0.0.1:1"), ("spark", "spark://127.0.0.1:1")]
 )
 def test_a_cluster_that_does_not_answer_is_named(name: str, address: str) -> None:
-    pytest.importorskip("ray" if name == "ray" else "pyspark", reason=f"the group {name} is not in")
+    needs(name)
     absent = open_engine(EngineConfig(name=name, address=address))
     with pytest.raises(UserError, match=f"engine.address={address}: nothing answers"), absent:
         pass

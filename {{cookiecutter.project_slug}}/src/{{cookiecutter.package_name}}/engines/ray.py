@@ -43,6 +43,8 @@ class RayEngine(Engine):
         super().__init__(config)
         global _running
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        # Below `uv run` Ray would pack this folder and start its workers by way of uv, elsewhere.
+        os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
         os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # a busy machine takes long
         try:
             import ray

@@ -74,7 +74,7 @@ def redact(text: str, secrets: Mapping[str, str]) -> str:
     A value is also found escaped (JSON, Python, HTML), URL-quoted, in hexadecimal, in Base64 (from
     7 characters on also in the middle of a longer one) and between the escape codes that colour a
     terminal. A long line of it is found by itself. What only derives from it (a hash, another
-    part, a text between HTML tags, a picture) is not found.
+    part, a text between HTML tags, a picture) is not found, nor a value with such codes in itself.
     """
     return _redact(text, _forms(secrets))
 
