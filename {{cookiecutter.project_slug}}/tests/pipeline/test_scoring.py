@@ -289,7 +289,7 @@ def test_the_future_changes_no_score(shop_runs: Path, tmp_path: Path) -> None:
     """Scores as of a day are the same when all days from it on are another shop's."""
     at = [*QUICK, "scoring.as_of=14"]
     now = score(load_config([*at, f"scoring.output={tmp_path / 'now'}"]))
-    drifted = [*at, "data.drift.day=14", f"scoring.output={tmp_path / 'drifted'}"]
+    drifted = [*USERS, *at, "data.drift.day=14", f"scoring.output={tmp_path / 'drifted'}"]
     other = score(load_config(drifted))
     one, two = (pd.concat(map(pd.read_parquet, each.files)) for each in (now, other))
     pd.testing.assert_frame_equal(one, two)
