@@ -51,6 +51,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv("GIT_CONFIG_GLOBAL", str(config))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        patch.setenv("CI", "true")  # Hypothesis tries the same cases each time
         # `uv run` put the template's tools first on the PATH; a project has to bring its own.
         tools = str(Path(sys.executable).parent)
         path = [part for part in os.environ["PATH"].split(os.pathsep) if part != tools]

@@ -76,10 +76,29 @@ def copy(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
     Raises:
         duckdb.Error: the rows cannot be read.
     """
+    with _in_order(con, query):
+        return _write(con.sql(query), path)
+
+
+@contextmanager
+def _in_order(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[None]:
+    """One thread for a plan with a join, which a long IN is too: there several lose the order."""
+    if "JOIN" not in con.sql(query).explain().upper():
+        yield
+        return
+    threads = con.sql("SELECT current_setting('threads')").fetchall()[0][0]
+    con.execute("SET threads = 1")
+    try:
+        yield
+    finally:
+        con.execute(f"SET threads = {threads}")
+
+
+def _write(relation: duckdb.DuckDBPyRelation, path: Path) -> int:
+    """What :func:`copy` does with the rows as they come."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    relation = con.sql(query)
     size = max(1_024, min(_ROWS, _CELLS // len(relation.columns)))
     reader = relation.to_arrow_reader(size)
     held, count = [], 0
