@@ -91,7 +91,8 @@ def typed(value: Any) -> Any:
     return type(value), value
 
 
-zones = st.none() | st.builds(timezone, st.timedeltas(timedelta(hours=-23), timedelta(hours=23)))
+seconds = st.integers(-82_800, 82_800)  # Python itself reads an offset of microseconds as none
+zones = st.none() | st.builds(lambda each: timezone(timedelta(seconds=each)), seconds)
 paths = st.text(min_size=1).filter(lambda text: "\0" not in text)
 scalars = {
     "int": st.integers(),
