@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import bisect
 import html
 import json
 import os
@@ -11,6 +10,7 @@ import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..errors import UserError
@@ -74,7 +74,7 @@ def redact(text: str, secrets: Mapping[str, str]) -> str:
     A value is also found escaped (JSON, Python, HTML), URL-quoted, in hexadecimal, in Base64 (from
     7 characters on also in the middle of a longer one) and between the escape codes that colour a
     terminal. A long line of it is found by itself. What only derives from it (a hash, another
-    part, a text between HTML tags, a picture) is not found, nor a value with such codes in itself.
+    part, a text between HTML tags, a picture) is not found.
     """
     return _redact(text, _forms(secrets))
 
@@ -138,42 +138,41 @@ def _base64(data: bytes) -> set[str]:
 
 
 def _redact(text: str, forms: Mapping[str, str]) -> str:
-    colours = list(COLOUR.finditer(text)) if "\x1b" in text else []
-    bare = COLOUR.sub("", text) if colours else text
-    spans = sorted(_spans(bare, forms))
-    if not spans:
-        return text
-    # where in `bare` each escape code was taken out, and how many characters were by then
-    places, taken = [0], [0]
-    for colour in colours:
-        places.append(colour.start() - taken[-1])
-        taken.append(taken[-1] + colour.end() - colour.start())
-
-    def original(place: int) -> int:
-        return place + taken[bisect.bisect_right(places, place) - 1]
-
     merged: list[tuple[int, int, list[str]]] = []
-    for begin, end, name in spans:
+    for begin, end, name in sorted(_spans(text, forms)):
         if merged and begin < merged[-1][1]:
             first, last, names = merged[-1]
             merged[-1] = (first, max(last, end), names if name in names else [*names, name])
         else:
             merged.append((begin, end, [name]))
+    own = any("\x1b" in form for form in forms)  # codes may be the secret's, which hide with it
     pieces, done = [], 0
     for begin, end, names in merged:
-        start, stop = original(begin), original(end - 1) + 1
-        codes = COLOUR.findall(text[start:stop])
-        pieces += [text[done:start], *(f"[{name}]" for name in names), *codes]
-        done = stop
+        codes = [] if own else COLOUR.findall(text[begin:end])
+        pieces += [text[done:begin], *(f"[{name}]" for name in names), *codes]
+        done = end
     return "".join([*pieces, text[done:]])
 
 
 def _spans(text: str, forms: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
+    coloured = COLOUR.search(text) is not None
     for form, name in forms.items():
-        begin = text.find(form)
-        while begin >= 0:
-            yield begin, begin + len(form), name
-            begin = text.find(form, begin + 1)
+        if not coloured:
+            begin = text.find(form)
+            while begin >= 0:
+                yield begin, begin + len(form), name
+                begin = text.find(form, begin + 1)
+        elif _coloured(form[:8]).search(text):  # a long pattern takes long to compile
+            found = _coloured(form).search(text)
+            while found:
+                yield *found.span(), name
+                found = _coloured(form).search(text, found.start() + 1)
+
+
+@lru_cache(maxsize=1024)
+def _coloured(form: str) -> re.Pattern[str]:
+    """``form`` with any escape codes between its characters."""
+    return re.compile(f"(?:{COLOUR.pattern})*".join(map(re.escape, form)))
 
 
 def _redact_any(value: Any, forms: Mapping[str, str], key: str = "") -> Any:
