@@ -17,7 +17,7 @@ from {{cookiecutter.package_name}}.workflow import evaluate, train
 
 from .any_table import make
 
-TABLES = int(os.environ.get("ANY_TABLES", "40"))
+TABLES = int(os.environ.get("ANY_TABLES", "60"))
 FAST = ["training.threads=1", "evaluation.resamples=50"]
 MODELS = [["model=boosting", "model.rounds=10"], ["model=linear"], ["model=popularity"]]
 

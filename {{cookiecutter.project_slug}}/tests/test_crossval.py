@@ -136,7 +136,7 @@ def test_the_figure_shows_the_main_metric() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("strength", "most_better"), [(1.0, 100), (0.0, 8)])
+@pytest.mark.parametrize(("strength", "most_better"), [(1.0, 200), (0.0, 12)])
 def test_intervals_hold_the_truth_about_as_often_as_they_say(
     strength: float, most_better: int
 ) -> None:
@@ -145,18 +145,18 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(
     world = simulated(30_000, random, strength, "regression").frame
     # What the model scores on average when it learns from as many rows as in a fold of 240.
     scores = []
-    for _ in range(100):
+    for _ in range(200):
         learnt = simulated(128, random, strength, "regression")
         parts = Split(np.arange(128), np.arange(0), np.arange(0), "")
         models = [fit_model(each.model, learnt, parts, 1, 1) for each in (wanted, baseline)]
         scores.append([score(world, m.predict(world), learnt.schema)["rmse"] for m in models])
     own, other = np.mean(scores, axis=0)
-    found = [judged(simulated(240, random, strength, "regression")) for _ in range(100)]
+    found = [judged(simulated(240, random, strength, "regression")) for _ in range(200)]
     held = sum(e.low <= own <= e.high for e in (cv.estimates["linear"]["rmse"] for cv in found))
     gains = [cv.gains["rmse"] for cv in found]
     covered = sum(each.low <= other - own <= each.high for each in gains)
     better = sum(cv.verdict("rmse") == "better" for cv in found)
-    print(f"strength {strength}: of 100 intervals, {held} held the score and {covered} the gain of")
+    print(f"strength {strength}: of 200 intervals, {held} held the score and {covered} the gain of")
     print(f"{other - own:.4f}; better was said {better} times")
-    assert min(held, covered) >= 86  # where 95 are meant: 86 is four deviations away
+    assert min(held, covered) >= 178  # where 190 are meant: 178 is four deviations away
     assert better <= most_better
