@@ -26,7 +26,7 @@ PYTHON = 300  # MiB that a worker needs beside what DuckDB counts: libraries, an
 _LEAST = 100  # MiB below which DuckDB finishes nothing
 _GROUP = 122_880  # rows of a group in a file, and in memory while it is written
 _PIECE = 250_000  # rows of which features are computed at once
-_FEW = 4_000_000  # rows of which features are built sooner than workers have started
+_FEW = 1_500_000  # rows of which features are built sooner than workers have started
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,15 @@ def rows_of(backend: Any, table: Any) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(schema, batches)
 
 
-def rows_by_piece(backend: Any, table: Any, users: pa.Table, shown: Any) -> pa.RecordBatchReader:
-    """The rows of an expression of the tables ``users`` and ``impressions`` on DuckDB, for some
-    users after the other: users do not know each other, so only the rows of a few have to be in
-    memory at a time, and one statement serves all."""
+def rows_by_piece(
+    backend: Any, table: Any, users: pa.Table, shown: Any, rows: int
+) -> pa.RecordBatchReader:
+    """The some ``rows`` of an expression of the tables ``users`` and ``impressions`` on DuckDB,
+    for some users after the other: users do not know each other, so only the rows of a few have
+    to be in memory at a time, and one statement serves all."""
     schema = table.schema().to_pyarrow()
     statement = ibis.to_sql(table, dialect="duckdb")
-    pieces = -(-shown.count().execute() // _PIECE)
+    pieces = -(-rows // _PIECE)
     each = max(1, -(-len(users) // max(1, pieces)))
 
     def batches() -> Iterator[pa.RecordBatch]:

@@ -281,7 +281,8 @@ def build_shard(job: ShardJob) -> None:
             job.start,
             [declared[name] for name in job.features],
         ).order_by(KEY)
-        write_rows(job.out, rows_by_piece(duckdb, table, users, shown))
+        rows = int(pq.read_metadata(job.impressions).num_rows * job.share)
+        write_rows(job.out, rows_by_piece(duckdb, table, users, shown, rows))
 
 
 def item_history(items: Any, impressions: Any, start: int) -> Any:
