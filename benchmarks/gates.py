@@ -12,7 +12,6 @@ machine that grows slower is slower for both; medians and ratios are printed.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import re
 import shutil
@@ -43,7 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=5, help="of 100 pairs; of more, fewer")
     parser.add_argument("--only", choices=("pairs", "commit"), help="one of the two tables")
     options = parser.parse_args(argv)
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as on a machine where nobody has set it
     for side, packages in SIDES.items():
         install(side, packages)
     print(machine())

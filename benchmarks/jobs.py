@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -151,7 +150,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise SystemExit(
             f"{root}: there is no project with its environment. Run `make demo` first."
         )
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as on a machine where nobody has set it
     adopt_orphans()
     print(machine())
     tables = {"short": short, "long": long, "project": project, "many": many}
