@@ -177,7 +177,8 @@ _heard: dict[Any, Any] = {}  # warnings of workers that were shown
 def work(handle: int) -> None:
     """What a worker does: items from the pipe ``handle``, until it closes."""
     os.set_inheritable(handle, False)
-    threading.Thread(target=_end_with, args=[handle], daemon=True).start()
+    # An end of its own: an item that leaves by `sys.exit` closes ours before the process has ended.
+    threading.Thread(target=_end_with, args=[os.dup(handle)], daemon=True).start()
     pipe = Connection(handle)
     while True:
         try:
