@@ -89,8 +89,8 @@ def replace(name: str, before: str, after: str) -> Change:
 
 def _replace(path: Path, before: str, after: str) -> None:
     text = path.read_text(encoding="utf-8")
-    changed, found = re.subn(before, lambda _: after, text, count=1, flags=re.M)
-    assert found, f"{path} has no {before}"  # it may say `after` already, as its owner likes
+    changed = re.sub(before, lambda _: after, text, count=1, flags=re.M)
+    assert changed != text, f"{path} has no {before}"
     path.write_text(changed, encoding="utf-8")
 
 

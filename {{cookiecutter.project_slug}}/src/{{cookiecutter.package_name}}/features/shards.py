@@ -86,9 +86,9 @@ def rows_of(backend: Any, table: Any) -> pa.RecordBatchReader:
 def rows_by_piece(
     backend: Any, table: Any, users: pa.Table, shown: Any, rows: int
 ) -> pa.RecordBatchReader:
-    """The some ``rows`` of an expression of the tables ``users`` and ``impressions`` on DuckDB,
-    for some users after the other: users do not know each other, so only the rows of a few have
-    to be in memory at a time, and one statement serves all."""
+    """The rows, about ``rows`` of them, of an expression of the tables ``users`` and
+    ``impressions`` on DuckDB, for some users after the other: users do not know each other, so
+    only the rows of a few have to be in memory at a time, and one statement serves all."""
     schema = table.schema().to_pyarrow()
     statement = ibis.to_sql(table, dialect="duckdb")
     pieces = -(-rows // _PIECE)

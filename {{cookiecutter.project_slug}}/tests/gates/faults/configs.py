@@ -14,6 +14,7 @@ def noise(arguments: str) -> str:
     return f"defaults: [_self_]\nnoise:\n  _target_: {arguments}\n"
 
 
+# Twins have numbers that no project has: a change that changes nothing is an error.
 FAULTS = (
     Fault(
         "CF501",
@@ -31,7 +32,7 @@ FAULTS = (
         "CF501",
         "a value of the wrong type in the entry config",
         replace(ENTRY, r"top_k: \d+", "top_k: ten"),
-        replace(ENTRY, r"top_k: \d+", "top_k: 20"),
+        replace(ENTRY, r"top_k: \d+", "top_k: 977"),
     ),
     Fault(
         "CF501",
@@ -49,13 +50,13 @@ FAULTS = (
         "CF502",
         "a value out of bounds in an option that is not the default",
         replace("conf/model/linear.yaml", r"l2: [\d.]+", "l2: -1.0"),
-        replace("conf/model/linear.yaml", r"l2: [\d.]+", "l2: 0.5"),
+        replace("conf/model/linear.yaml", r"l2: [\d.]+", "l2: 0.977"),
     ),
     Fault(
         "CF502",
         "an option that is no YAML",
         replace("conf/model/linear.yaml", r"l2: [\d.]+", "l2: [1.0"),
-        replace("conf/model/linear.yaml", r"l2: [\d.]+", "l2: 2.0"),
+        replace("conf/model/linear.yaml", r"l2: [\d.]+", "l2: 2.977"),
     ),
     Fault(
         "CF503",
@@ -85,19 +86,19 @@ FAULTS = (
         "CF504",
         "a misspelt key of an option",
         replace("conf/model/linear.yaml", r"l2: [\d.]+", "l3: 1.0"),
-        replace("conf/model/linear.yaml", r"l2: [\d.]+", "l2: 3.0"),
+        replace("conf/model/linear.yaml", r"l2: [\d.]+", "l2: 3.977"),
     ),
     Fault(
         "CF504",
         "a misspelt key of the entry config",
         replace(ENTRY, "^seed: ", "sede: "),
-        replace(ENTRY, r"^seed: \d+", "seed: 43"),
+        replace(ENTRY, r"^seed: \d+", "seed: 977"),
     ),
     Fault(
         "CF504",
         "a misspelt key of a job",
         replace(JOBS, r"timeout: \d+", "timout: 600"),
-        replace(JOBS, r"timeout: \d+", "timeout: 900"),
+        replace(JOBS, r"timeout: \d+", "timeout: 977"),
     ),
     Fault(
         "CF502",

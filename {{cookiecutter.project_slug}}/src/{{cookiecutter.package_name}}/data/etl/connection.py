@@ -76,14 +76,15 @@ def copy(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
     Raises:
         duckdb.Error: the rows cannot be read.
     """
-    with _in_order(con, query):
-        return _write(con.sql(query), path)
+    relation = con.sql(query)
+    with _in_order(con, relation):
+        return _write(relation, path)
 
 
 @contextmanager
-def _in_order(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[None]:
+def _in_order(con: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation) -> Iterator[None]:
     """One thread for a plan with a join, which a long IN is too: there several lose the order."""
-    if "JOIN" not in con.sql(query).explain().upper():
+    if "JOIN" not in relation.explain().upper():
         yield
         return
     threads = con.sql("SELECT current_setting('threads')").fetchall()[0][0]
